@@ -1,0 +1,20 @@
+package onion
+
+// A Status is how a Network is doing, for a person to read. It holds no
+// address of anybody.
+type Status struct {
+	// Mode says which Tor is used: launch, system, control, socks, or memory.
+	Mode string
+	// Version is Tor's own, empty where it cannot be asked.
+	Version string
+	// Bootstrap is Tor's progress in percent; 100 is connected, -1 unknown
+	// (SOCKS only).
+	Bootstrap int
+	// Summary is Tor's word for its progress, such as "Connecting to a relay".
+	Summary string
+	// Warning is what is wrong at present, empty when nothing is.
+	Warning string
+}
+
+// Ready reports whether the network can carry traffic, as far as it knows.
+func (s Status) Ready() bool { return s.Warning == "" && (s.Bootstrap == 100 || s.Bootstrap == -1) }
