@@ -201,7 +201,9 @@ func TestPlanAgainstBruteForce(t *testing.T) {
 		if kept >= happy && sent > homeless {
 			t.Fatalf("%d shares are sent, %d are missing, and happiness needs no copies", sent, homeless)
 		}
-		if extra := lay.Happiness - kept; sent > homeless && sent-homeless > extra {
+		// A server that takes only what it offered can force a chain of moves.
+		picky := slices.ContainsFunc(servers, func(s placement.Server) bool { return !s.Open && len(s.Ready) > 0 })
+		if extra := lay.Happiness - kept; !picky && sent > homeless && sent-homeless > extra {
 			t.Fatalf("%d copies are sent for %d more happiness", sent-homeless, extra)
 		}
 	})
