@@ -16,7 +16,6 @@ const (
 	fragmentFile = "torrc"
 	emptyFile    = "empty"
 	seedDir      = "seed"
-	logFile      = "supervisor.log"
 
 	authorityName = "auth0"
 	relayPrefix   = "relay"
@@ -54,9 +53,9 @@ func claimDir(dir string) (made bool, err error) {
 		if e.Name() == recordFile {
 			return false, fmt.Errorf("a tor network is already there (%s); end it with: tornet down --dir DIR", recordFile)
 		}
-		if e.Name() != logFile {
-			return false, errors.New("the directory is not empty; name one that is empty or absent")
-		}
+	}
+	if len(entries) > 0 {
+		return false, errors.New("the directory is not empty; name one that is empty or absent")
 	}
 	// Tor refuses a data directory below one that others may write.
 	return false, os.Chmod(dir, 0o700)
@@ -93,7 +92,7 @@ func removeFiles(dir string, madeDir bool) error {
 
 func isOurs(name string) bool {
 	switch name {
-	case recordFile, recordTemp, fragmentFile, emptyFile, seedDir, logFile, authorityName:
+	case recordFile, recordTemp, fragmentFile, emptyFile, seedDir, authorityName:
 		return true
 	}
 	for _, prefix := range []string{relayPrefix, clientPrefix} {

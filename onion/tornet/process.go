@@ -25,14 +25,18 @@ type process struct {
 	cmd     *exec.Cmd
 }
 
-// findTor returns the tor to run.
+// findTor returns the absolute path of the tor to run.
 func findTor(named string) (string, error) {
 	if named != "" {
-		return exec.LookPath(named)
+		path, err := exec.LookPath(named)
+		if err != nil {
+			return "", err
+		}
+		return filepath.Abs(path)
 	}
 	for _, name := range []string{"tor", "/usr/sbin/tor", "/usr/local/bin/tor"} {
 		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
+			return filepath.Abs(path)
 		}
 	}
 	return "", errors.New("tor is not installed; on Debian: apt install tor")

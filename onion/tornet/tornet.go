@@ -143,6 +143,9 @@ func (n *Net) bringUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.save(false); err != nil {
+		return err
+	}
 	if err := os.WriteFile(n.path(emptyFile), nil, 0o600); err != nil {
 		return err
 	}
@@ -245,6 +248,10 @@ func (n *Net) Seed() string { return n.path(seedDir) }
 // files. It may be called more than once.
 func (n *Net) Close() error {
 	n.mu.Lock()
+	if n.closed {
+		n.mu.Unlock()
+		return nil
+	}
 	n.closed = true
 	var procs []*process
 	for _, c := range n.clients {
