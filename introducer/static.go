@@ -1,0 +1,71 @@
+package introducer
+
+import "fmt"
+
+// Static returns the server that an entry of private/servers.yaml names: its
+// id, and the dictionary "ann" as the YAML reader gives it, with the keys of
+// an announcement's message (FORMATS.md section 11). Nothing in it is signed:
+// the user vouches for it, and Static is set. Sequence number, format and the
+// keys of Tahoe's that we have no use for are ignored; protocols default to
+// GBS and the seed to Tahoe's own default.
+func Static(serverID string, ann map[string]any) (*Announcement, error) {
+	key, err := ParseServerID(serverID)
+	if err != nil {
+		return nil, err
+	}
+	if name, ok := ann["service-name"]; ok && name != storageName {
+		return nil, fmt.Errorf("%w: its service-name is not %s", ErrBadAnnouncement, storageName)
+	}
+	a := &Announcement{ServerKey: key, Seqnum: 1, Static: true}
+	var address, furl, seed string
+	for _, f := range []struct {
+		key string
+		to  *string
+	}{{"address", &address}, {"anonymous-storage-FURL", &furl}, {"permutation-seed-base32", &seed}, {"nickname", &a.Nickname}} {
+		if v, ok := ann[f.key]; ok {
+			if *f.to, ok = v.(string); !ok {
+				return nil, fmt.Errorf("%w: %s is not text", ErrBadAnnouncement, f.key)
+			}
+		}
+	}
+	if address == "" {
+		return nil, fmt.Errorf("%w: it has no address of lafs's own; a server that only Tahoe-LAFS's own transports reach cannot be used", ErrBadAnnouncement)
+	}
+	if err := a.setPlace(address, furl); err != nil {
+		return nil, err
+	}
+	a.PermutationSeed = DefaultPermutationSeed(key)
+	if seed != "" {
+		raw, ok := decode32(seed)
+		if !ok {
+			return nil, fmt.Errorf("%w: the permutation seed is not base32", ErrBadAnnouncement)
+		}
+		a.PermutationSeed = raw
+	}
+	if a.Protocols, err = staticProtocols(ann["protocols"]); err != nil {
+		return nil, err
+	}
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func staticProtocols(v any) ([]int, error) {
+	if v == nil {
+		return []int{ProtocolGBS}, nil
+	}
+	list, ok := v.([]any)
+	if !ok || len(list) > maxProtocols {
+		return nil, fmt.Errorf("%w: protocols is not a short list", ErrBadAnnouncement)
+	}
+	var out []int
+	for _, e := range list {
+		n, ok := e.(int)
+		if !ok {
+			return nil, fmt.Errorf("%w: a protocol is not a number", ErrBadAnnouncement)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
