@@ -1,0 +1,129 @@
+package tor
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"lafs/onion"
+)
+
+// Tor's own patience with one attempt is two minutes; ours is a little
+// shorter than the time after which a person gives up, and a second attempt
+// on new circuits often works at once.
+const (
+	attemptTimeout = 60 * time.Second
+	maxAttempts    = 4
+	// absentAttempts bounds the attempts at a service without descriptor:
+	// one that was started just now gets a second chance, one that does not
+	// exist shall not keep us long.
+	absentAttempts = 2
+	dialBackoff    = 750 * time.Millisecond
+)
+
+// Dial opens a stream to a, on a circuit that only the dials with lane
+// share. It waits for a Tor that is starting and tries again, a few times,
+// what may pass; ctx ends it at once. Its errors match package onion's.
+func (t *Tor) Dial(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn, error) {
+	if a.IsZero() {
+		return nil, onion.ErrBadAddr
+	}
+	backoff := dialBackoff
+	for attempt := 1; ; attempt++ {
+		c, err := t.attempt(ctx, a, lane)
+		if err == nil {
+			return &stream{Conn: c, local: place{}, remote: place{a}}, nil
+		}
+		if !again(err, attempt) || !sleep(ctx, backoff) {
+			return nil, dialError(ctx, a, err)
+		}
+		t.log.Debug("dialling again", "onion", a, "attempt", attempt, "err", err)
+		backoff *= 2
+	}
+}
+
+func dialError(ctx context.Context, a onion.Addr, err error) error {
+	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+		return fmt.Errorf("dial onion %s: %w; last: %w", a.Short(), ctx.Err(), err)
+	}
+	return fmt.Errorf("dial onion %s: %w", a.Short(), err)
+}
+
+// again reports whether another attempt may help.
+func again(err error, attempt int) bool {
+	if attempt >= maxAttempts {
+		return false
+	}
+	var refused *socksError
+	if errors.As(err, &refused) {
+		if errors.Is(err, onion.ErrNotFound) && attempt >= absentAttempts {
+			return false
+		}
+		return refused.verdict().transient
+	}
+	return errors.Is(err, errBroken)
+}
+
+// errBroken is an attempt that Tor left without an answer.
+var errBroken = errors.New("Tor broke off")
+
+func (t *Tor) attempt(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn, error) {
+	at, err := t.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	timed, cancel := context.WithTimeout(ctx, attemptTimeout)
+	defer cancel()
+	c, err := at.dial(timed)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("%w: %w: its SOCKS port does not answer: %w", onion.ErrTorDown, errBroken, err)
+	}
+	stop := context.AfterFunc(timed, func() { c.Close() })
+	user, password := t.credentials(lane)
+	err = connect(c, user, password, a.Host(), a.Port())
+	if !stop() {
+		// The context ended first, or in the same instant: the socket is
+		// closed or about to be.
+		err = errors.Join(timed.Err(), err)
+	}
+	if err == nil {
+		return c, nil
+	}
+	c.Close()
+	var refused *socksError
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case timed.Err() != nil:
+		return nil, fmt.Errorf("%w within %v: %w", onion.ErrUnreachable, attemptTimeout, errBroken)
+	case errors.As(err, &refused), errors.Is(err, errNotSocks):
+		return nil, err
+	}
+	return nil, fmt.Errorf("%w: %w", onion.ErrTorDown, errors.Join(errBroken, err))
+}
+
+func newSecret() [32]byte {
+	var s [32]byte
+	rand.Read(s[:])
+	return s
+}
+
+// credentials are the SOCKS user and password of a lane. Tor gives streams
+// with different ones different circuits. They say nothing of the lane and
+// differ from run to run.
+func (t *Tor) credentials(lane onion.Lane) (user, password string) {
+	id := lane.Bytes()
+	h := hmac.New(sha256.New, t.secret[:])
+	h.Write(id[:])
+	sum := h.Sum(nil)
+	return hex.EncodeToString(sum[:16]), hex.EncodeToString(sum[16:])
+}

@@ -1,0 +1,161 @@
+package tor
+
+import (
+	"context"
+	"time"
+
+	"lafs/onion"
+)
+
+// Backoff between attempts to come back to Tor: soon, since tor starts in a
+// second, then slowly, since a person may be needed.
+const (
+	firstBackoff = 250 * time.Millisecond
+	lastBackoff  = 30 * time.Second
+)
+
+// adopt makes s the session in use.
+func (t *Tor) adopt(s *session) {
+	t.mu.Lock()
+	t.up = s
+	t.socks, t.socksErr = s.socks, s.socksErr
+	t.status.Version = s.version
+	t.status.Bootstrap, t.status.Summary, t.status.Warning = s.bootstrap.Bootstrap, s.bootstrap.Summary, s.bootstrap.Warning
+	t.change()
+	t.mu.Unlock()
+}
+
+// supervise keeps a session up until ctx ends, and the services published.
+func (t *Tor) supervise(ctx context.Context, s *session) {
+	backoff := firstBackoff
+	for {
+		if s != nil {
+			began := time.Now()
+			t.serve(ctx, s)
+			t.lost(s)
+			s.close()
+			if time.Since(began) > lastBackoff {
+				backoff = firstBackoff
+			}
+		}
+		if !sleep(ctx, backoff) {
+			return
+		}
+		backoff = min(2*backoff, lastBackoff)
+		var err error
+		if s, err = t.from.open(ctx); err != nil {
+			s = nil
+			if ctx.Err() == nil {
+				t.log.Warn("Tor is not back yet", "err", err)
+				t.warn(scrub(err.Error()))
+			}
+			continue
+		}
+		t.log.Info("Tor is back")
+		t.adopt(s)
+	}
+}
+
+// serve publishes on s what is to be published until s or ctx is over.
+func (t *Tor) serve(ctx context.Context, s *session) {
+	if err := s.watch(func(code, text string) { t.event(s, code, text) }); err != nil {
+		t.log.Warn("Tor does not tell its events", "err", err)
+	}
+	t.refresh(s)
+	for {
+		retry := time.NewTimer(t.sync(s))
+		select {
+		case <-ctx.Done():
+		case <-s.done:
+		case <-t.kick:
+			retry.Stop()
+			continue
+		case <-retry.C:
+			continue
+		}
+		retry.Stop()
+		return
+	}
+}
+
+// refresh asks for the progress once more: what happened before the events
+// were asked for came as no event.
+func (t *Tor) refresh(s *session) {
+	phase, err := s.info("status/bootstrap-phase")
+	if err == nil {
+		t.event(s, "STATUS_CLIENT", phase)
+	}
+}
+
+// lost says that s is over.
+func (t *Tor) lost(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.up != s {
+		return
+	}
+	t.up = nil
+	t.status.Bootstrap = 0
+	t.status.Summary = ""
+	t.status.Warning = "the connection to Tor was lost; trying again"
+	for _, svc := range t.services {
+		svc.uploaded = false
+	}
+	t.change()
+	if !t.closed {
+		t.log.Warn("the connection to Tor was lost")
+	}
+}
+
+func (t *Tor) warn(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.status.Warning = text
+	t.change()
+}
+
+// event takes in one event of s. It runs on the reader of s, so it only
+// notes what it hears.
+func (t *Tor) event(s *session, code, text string) {
+	f := fields(text)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.up != s {
+		return
+	}
+	switch {
+	case code == "STATUS_CLIENT" && len(f) > 1 && f[1] == "BOOTSTRAP":
+		t.status = bootstrapStatus(t.status, f)
+	case code == "NETWORK_LIVENESS" && len(f) > 0:
+		t.status = liveness(t.status, f[0])
+	case code == "HS_DESC" && len(f) > 1:
+		t.descriptor(s, f)
+	default:
+		return
+	}
+	t.change()
+}
+
+const offline = "Tor cannot reach its network"
+
+func liveness(st onion.Status, word string) onion.Status {
+	switch {
+	case word == "DOWN":
+		st.Warning = offline
+	case st.Warning == offline:
+		st.Warning = ""
+	}
+	return st
+}
+
+// sleep waits for d and reports false when ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
