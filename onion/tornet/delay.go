@@ -43,13 +43,13 @@ func (d *delayLine) serve(l net.Listener, port int) {
 				return
 			}
 			if d.track(in) {
-				d.wg.Go(func() { d.carry(in, port) })
+				d.wg.Go(func() { d.carry(in.(duplex), port) })
 			}
 		}
 	})
 }
 
-func (d *delayLine) carry(in net.Conn, port int) {
+func (d *delayLine) carry(in duplex, port int) {
 	defer d.drop(in)
 	out, err := net.Dial("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil || !d.track(out) {
@@ -57,9 +57,15 @@ func (d *delayLine) carry(in net.Conn, port int) {
 	}
 	defer d.drop(out)
 	var both sync.WaitGroup
-	both.Go(func() { d.hold(in, out) })
-	both.Go(func() { d.hold(out, in) })
+	both.Go(func() { d.hold(in, out.(duplex)) })
+	both.Go(func() { d.hold(out.(duplex), in) })
 	both.Wait()
+}
+
+// A duplex can end one direction and go on with the other, as TCP can.
+type duplex interface {
+	net.Conn
+	CloseWrite() error
 }
 
 // held is what was read at one instant; empty means the end.
@@ -70,7 +76,7 @@ type held struct {
 
 // hold copies from one side to the other, late. The end of the stream is
 // passed on late too; an error cuts both sides.
-func (d *delayLine) hold(from, to net.Conn) {
+func (d *delayLine) hold(from, to duplex) {
 	queue := make(chan held, delayQueue)
 	var reader sync.WaitGroup
 	reader.Go(func() {
@@ -99,7 +105,7 @@ func (d *delayLine) hold(from, to net.Conn) {
 		time.Sleep(time.Until(h.due))
 		var err error
 		if len(h.data) == 0 {
-			err = to.(*net.TCPConn).CloseWrite()
+			err = to.CloseWrite()
 		} else {
 			_, err = to.Write(h.data)
 		}
