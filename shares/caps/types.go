@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+
+	"lafs/shares/hashes"
 )
 
 // ErrSyntax is matched by every error of this package that says a cap, a
@@ -50,8 +52,9 @@ func (si StorageIndex) Short() string { return si.String()[:4] }
 // LogValue shortens the index in logs.
 func (si StorageIndex) LogValue() slog.Value { return slog.StringValue(si.Short() + "…") }
 
-// A ReadKey decrypts one file: a 16-byte AES key. Secret: no verb prints it,
-// and it travels as a pointer, since a traceback prints array arguments.
+// A ReadKey decrypts one file, or reads one slot: a 16-byte AES key. Secret:
+// no verb prints it, and it travels as a pointer, since a traceback prints
+// array arguments.
 type ReadKey struct{ key [16]byte }
 
 // NewReadKey holds a copy of key.
@@ -60,8 +63,31 @@ func NewReadKey(key [16]byte) *ReadKey { return &ReadKey{key} }
 // Bytes returns the key itself, for a cipher or a hash.
 func (k *ReadKey) Bytes() []byte { return k.key[:] }
 
+// StorageIndex derives where the shares of the immutable file of this key
+// are.
+func (k *ReadKey) StorageIndex() StorageIndex { return hashes.StorageIndex(k.key[:]) }
+
 // Format prints [secret], whatever the verb.
 func (*ReadKey) Format(f fmt.State, _ rune) { io.WriteString(f, "[secret]") }
 
 // LogValue logs [secret].
 func (*ReadKey) LogValue() slog.Value { return slog.StringValue("[secret]") }
+
+// A WriteKey reads and writes one slot: 16 bytes that give the read key.
+// Secret: no verb prints it, and it travels as a pointer.
+type WriteKey struct{ key [16]byte }
+
+// NewWriteKey holds a copy of key.
+func NewWriteKey(key [16]byte) *WriteKey { return &WriteKey{key} }
+
+// Bytes returns the key itself, for a cipher or a hash.
+func (k *WriteKey) Bytes() []byte { return k.key[:] }
+
+// ReadKey derives the key that reads the same slot.
+func (k *WriteKey) ReadKey() *ReadKey { return NewReadKey(hashes.MutableReadKey(k.key[:])) }
+
+// Format prints [secret], whatever the verb.
+func (*WriteKey) Format(f fmt.State, _ rune) { io.WriteString(f, "[secret]") }
+
+// LogValue logs [secret].
+func (*WriteKey) LogValue() slog.Value { return slog.StringValue("[secret]") }
