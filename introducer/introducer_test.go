@@ -433,3 +433,28 @@ func FuzzStatic(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseKept(f *testing.F) {
+	a, b := newServer(f), newServer(f)
+	open := func(raw []byte, day int64) introducer.Kept {
+		ann, err := introducer.Open(raw)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return introducer.Kept{Announcement: ann, Raw: raw, Day: day}
+	}
+	whole := introducer.MarshalKept([]introducer.Kept{open(a.sign(f), 20000), open(b.sign(f), -1)})
+	f.Add(whole)
+	f.Add(whole[:len(whole)-1])
+	f.Add([]byte("lafs announcements 2\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		list, _, err := introducer.ParseKept(text)
+		if err != nil {
+			return
+		}
+		again, dropped, err := introducer.ParseKept(introducer.MarshalKept(list))
+		if err != nil || dropped != 0 || len(again) != len(list) {
+			t.Errorf("round trip: %d of %d, %d dropped, %v", len(again), len(list), dropped, err)
+		}
+	})
+}

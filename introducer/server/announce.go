@@ -62,17 +62,17 @@ var errStale = errors.New("a newer announcement is known")
 func (s *Server) accept(a *introducer.Announcement, raw []byte) (newest []byte, err error) {
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	id, today := a.ServerID(), s.today()
+	today := s.today()
 	// Only replace writes state, and it needs saving, which we hold.
-	if old, ok := s.state.entries[id]; ok {
-		if bytes.Equal(old.raw, raw) && !old.expired(today) {
+	if old, ok := s.state.get(a.ServerID(), today); ok {
+		if bytes.Equal(old.Raw, raw) {
 			return nil, nil
 		}
-		if a.Seqnum <= old.seqnum {
-			return old.raw, errStale
+		if a.Seqnum <= old.Seqnum {
+			return old.Raw, errStale
 		}
 	}
-	next, err := s.state.with(id, entry{raw: raw, seqnum: a.Seqnum, day: today}, today, s.cfg.MaxServers)
+	next, err := s.state.with(introducer.Kept{Announcement: a, Raw: raw, Day: today}, s.cfg.MaxServers)
 	if err != nil {
 		return nil, err
 	}

@@ -88,9 +88,9 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load introducer's state: %w", err)
 	}
-	st, dropped, err := parseState(text)
+	kept, dropped, err := introducer.ParseKept(text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("load introducer's state: %w", err)
 	}
 	if dropped > 0 {
 		cfg.Log.Warn("introducer: left out announcements of the saved state that do not verify", "count", dropped)
@@ -98,7 +98,7 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		cfg:         cfg,
 		subscribers: make(chan struct{}, cfg.MaxSubscribers),
-		state:       st,
+		state:       newState(kept),
 		changed:     make(chan struct{}),
 	}, nil
 }
@@ -118,9 +118,7 @@ func (s *Server) Servers() int {
 	return s.state.live(s.today())
 }
 
-// today is the clock's day, counted from 1970: the state knows no finer
-// time.
-func (s *Server) today() int64 { return s.cfg.Now().Unix() / secondsPerDay }
+func (s *Server) today() int64 { return introducer.Day(s.cfg.Now()) }
 
 // replace makes st the state and wakes the subscribers. The caller holds
 // saving.

@@ -396,7 +396,7 @@ func TestDamagedState(t *testing.T) {
 	if err != nil || s.Servers() != 1 {
 		t.Errorf("one damaged line: got %v, want the other server kept", err)
 	}
-	if _, err := server.New(server.Config{Store: &memory{state: []byte("lafs introducer state 2\n")}, PublishSecret: in.secret}); err == nil {
+	if _, err := server.New(server.Config{Store: &memory{state: []byte("lafs announcements 2\n")}, PublishSecret: in.secret}); err == nil {
 		t.Error("a state of a newer format is read")
 	}
 }

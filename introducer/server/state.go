@@ -1,25 +1,17 @@
 package server
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"time"
 
 	"lafs/introducer"
 )
 
-const (
-	secondsPerDay = 24 * 60 * 60
-	expireDays    = int64(introducer.ExpireAfter / (secondsPerDay * time.Second))
-	// maxBytes bounds all announcements together: what a subscriber is sent
-	// at first, and what one Save writes.
-	maxBytes = 2 << 20
-)
+// maxBytes bounds all announcements together: what a subscriber is sent at
+// first, and what one Save writes.
+const maxBytes = 2 << 20
 
 // A state is the newest announcement of each server. Once it is the Server's
 // it is not changed: a change is a new state.
@@ -31,40 +23,40 @@ type state struct {
 }
 
 type entry struct {
-	raw      []byte
-	seqnum   uint64
-	day      int64 // when it came, in days since 1970
+	introducer.Kept
 	revision uint64
 }
 
-func (e entry) expired(today int64) bool { return today-e.day > expireDays }
-
-// live counts the entries that have not expired.
-func (s state) live(today int64) int {
-	n := 0
-	for _, e := range s.entries {
-		if !e.expired(today) {
-			n++
-		}
+// newState takes what was saved.
+func newState(list []introducer.Kept) state {
+	s := state{entries: make(map[string]entry)}
+	for _, k := range list {
+		s.last++
+		s.entries[k.ServerID()] = entry{k, s.last}
 	}
-	return n
+	return s
 }
+
+// get returns a server's announcement unless it has expired.
+func (s state) get(id string, today int64) (introducer.Kept, bool) {
+	e, ok := s.entries[id]
+	return e.Kept, ok && !e.Expired(today)
+}
+
+// live counts the announcements that have not expired.
+func (s state) live(today int64) int { return len(s.since(0, today)) }
 
 // since returns the announcements with a revision above rev, in the order in
 // which they came.
-func (s state) since(rev uint64, today int64) [][]byte {
+func (s state) since(rev uint64, today int64) []entry {
 	var found []entry
 	for _, e := range s.entries {
-		if e.revision > rev && !e.expired(today) {
+		if e.revision > rev && !e.Expired(today) {
 			found = append(found, e)
 		}
 	}
 	slices.SortFunc(found, func(a, b entry) int { return cmp.Compare(a.revision, b.revision) })
-	out := make([][]byte, len(found))
-	for i, e := range found {
-		out[i] = e.raw
-	}
-	return out
+	return found
 }
 
 // errFull is a state with no room for one more server.
@@ -72,14 +64,13 @@ var errFull = errors.New("the introducer knows as many servers as it can")
 
 // with returns the state with one announcement put in its place, and without
 // those that have expired.
-func (s state) with(id string, e entry, today int64, maxServers int) (state, error) {
+func (s state) with(k introducer.Kept, maxServers int) (state, error) {
 	next := state{maps.Clone(s.entries), s.last + 1}
-	maps.DeleteFunc(next.entries, func(_ string, old entry) bool { return old.expired(today) })
-	e.revision = next.last
-	next.entries[id] = e
+	maps.DeleteFunc(next.entries, func(_ string, old entry) bool { return old.Expired(k.Day) })
+	next.entries[k.ServerID()] = entry{k, next.last}
 	size := 0
 	for _, e := range next.entries {
-		size += len(e.raw)
+		size += len(e.Raw)
 	}
 	if len(next.entries) > maxServers || size > maxBytes {
 		return state{}, errFull
@@ -87,46 +78,11 @@ func (s state) with(id string, e entry, today int64, maxServers int) (state, err
 	return next, nil
 }
 
-// The saved form: a line that names the format, then a line for each
-// announcement, with the day on which it came before it.
-const stateHeader = "lafs introducer state 1\n"
-
+// marshal returns the saved form.
 func (s state) marshal() []byte {
-	var b bytes.Buffer
-	b.WriteString(stateHeader)
+	var list []introducer.Kept
 	for _, id := range slices.Sorted(maps.Keys(s.entries)) {
-		e := s.entries[id]
-		fmt.Fprintf(&b, "%d %s\n", e.day, e.raw)
+		list = append(list, s.entries[id].Kept)
 	}
-	return b.Bytes()
-}
-
-// parseState reads what marshal wrote. Lines that do not verify are counted
-// and left out.
-func parseState(text []byte) (s state, dropped int, err error) {
-	s.entries = make(map[string]entry)
-	if len(text) == 0 {
-		return s, 0, nil
-	}
-	text, ok := bytes.CutPrefix(text, []byte(stateHeader))
-	if !ok {
-		return state{}, 0, errors.New("read introducer's state: it is damaged or from a newer version of lafs")
-	}
-	for line := range bytes.Lines(text) {
-		line, whole := bytes.CutSuffix(line, []byte("\n"))
-		day, raw, _ := bytes.Cut(line, []byte(" "))
-		came, err := strconv.ParseInt(string(day), 10, 64)
-		if err != nil || !whole {
-			dropped++
-			continue
-		}
-		a, err := introducer.Open(raw)
-		if err != nil {
-			dropped++
-			continue
-		}
-		s.last++
-		s.entries[a.ServerID()] = entry{bytes.Clone(raw), a.Seqnum, came, s.last}
-	}
-	return s, dropped, nil
+	return introducer.MarshalKept(list)
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"lafs/introducer"
@@ -50,11 +51,13 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request) {
 
 // news returns the announcements after revision seen, the revision they go
 // up to, and a channel that is closed at the next change.
-func (s *Server) news(seen uint64) (lines [][]byte, upTo uint64, changed <-chan struct{}) {
+func (s *Server) news(seen uint64) (lines []entry, upTo uint64, changed <-chan struct{}) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.state.since(seen, s.today()), s.state.last, s.changed
 }
+
+var newline = []byte{'\n'}
 
 // slowest is the speed, in bytes a second, below which a subscriber is
 // given up.
@@ -62,15 +65,15 @@ const slowest = 4 << 10
 
 // sendLines writes and flushes one batch, and reports whether the subscriber
 // took it in time.
-func sendLines(w http.ResponseWriter, lines [][]byte) bool {
+func sendLines(w http.ResponseWriter, lines []entry) bool {
 	size := 0
 	for _, l := range lines {
-		size += len(l)
+		size += len(l.Raw)
 	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetWriteDeadline(time.Now().Add(ioTimeout + time.Duration(size/slowest)*time.Second))
 	for _, l := range lines {
-		if _, err := w.Write(append(l[:len(l):len(l)], '\n')); err != nil {
+		if _, err := w.Write(slices.Concat(l.Raw, newline)); err != nil {
 			return false
 		}
 	}
