@@ -1,0 +1,4 @@
+package node
+
+// CreateTime is createTime, for tests.
+var CreateTime = createTime
