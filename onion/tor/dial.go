@@ -19,7 +19,7 @@ import (
 // on new circuits often works at once.
 const (
 	attemptTimeout = 60 * time.Second
-	maxAttempts    = 4
+	maxAttempts    = 3
 	// absentAttempts bounds the attempts at a service without descriptor:
 	// one that was started just now gets a second chance, one that does not
 	// exist shall not keep us long.

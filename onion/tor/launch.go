@@ -110,6 +110,10 @@ func (o *ownTor) target(int) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := os.Chmod(l.Addr().String(), 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
 	return l, nil
 }
 

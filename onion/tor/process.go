@@ -111,8 +111,11 @@ func (l *torLog) line(s string) {
 	text = scrub(text)
 	switch severity {
 	case "warn", "err":
-		l.complaint = text
-		l.log.Warn("tor: " + text)
+		// The line after the reason says only that there was one.
+		if !strings.Contains(text, "see warnings above") {
+			l.complaint = text
+		}
+		l.log.Info("tor: " + text)
 	default:
 		l.log.Debug("tor: " + text)
 	}
