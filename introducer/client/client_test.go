@@ -196,6 +196,20 @@ func TestMergeKeepsNewest(t *testing.T) {
 	})
 }
 
+// An introducer that goes back to an older announcement is not followed.
+func TestReplayBySameIntroducer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		f := newFURL(t)
+		n := newNode(t)
+		w.up(f.Address(), says(n.sign(4), n.sign(3)))
+		c, _ := run(t, client.Config{Peer: w.peer, Introducers: map[string]*introducer.FURL{"a": f}})
+		if got := known(c); got[n.id()] != 4 {
+			t.Errorf("got %v, want 4", got)
+		}
+	})
+}
+
 func TestPinnedAndStatic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
