@@ -168,7 +168,7 @@ func ourNewer(newest, raw []byte) (uint64, bool) {
 		return 0, false
 	}
 	theirs, err := introducer.Open(newest)
-	if err != nil ||  !theirs.ServerKey.Equal(ours.ServerKey) || theirs.Seqnum <= ours.Seqnum {
+	if err != nil || !theirs.ServerKey.Equal(ours.ServerKey) || theirs.Seqnum <= ours.Seqnum {
 		return 0, false
 	}
 	return theirs.Seqnum, true
