@@ -199,12 +199,12 @@ func (t *Tor) sync(s *session) time.Duration {
 
 // add publishes svc on s and returns when to try again.
 func (t *Tor) add(s *session, svc *service) time.Duration {
-	// Before the request: its events may come before its answer.
-	t.mu.Lock()
-	svc.on, svc.uploaded = s, false
-	t.mu.Unlock()
 	err := t.probe(s, svc)
 	if err == nil {
+		// Before the request: its events may come before its answer.
+		t.mu.Lock()
+		svc.on, svc.uploaded = s, false
+		t.mu.Unlock()
 		_, err = s.request(addOnion(svc.key, svc.ports, svc.targets))
 	}
 	t.mu.Lock()

@@ -1,0 +1,69 @@
+package tor
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+)
+
+func TestEnvironment(t *testing.T) {
+	type vars map[string]string
+	for _, tt := range []struct {
+		name            string
+		whonix, tails   bool
+		vars            vars
+		controls, socks string
+	}{
+		{"nothing", false, false, nil, "[]", "[]"},
+		{"ports", false, false, vars{"TOR_CONTROL_PORT": "9051", "TOR_SOCKS_PORT": "9050"}, "[127.0.0.1:9051]", "[127.0.0.1:9050]"},
+		{"sockets first", false, false, vars{"TOR_CONTROL_IPC_PATH": "/c", "TOR_CONTROL_PORT": "1", "TOR_SOCKS_IPC_PATH": "/s"}, "[unix:/c 127.0.0.1:1]", "[unix:/s]"},
+		{"localhost", false, false, vars{"TOR_CONTROL_HOST": "localhost", "TOR_CONTROL_PORT": "9051"}, "[127.0.0.1:9051]", "[]"},
+		{"foreign host", false, false, vars{"TOR_CONTROL_HOST": "10.0.0.1", "TOR_CONTROL_PORT": "9051"}, "[]", "[]"},
+		{"name", false, false, vars{"TOR_SOCKS_HOST": "example.com", "TOR_SOCKS_PORT": "9050"}, "[]", "[]"},
+		{"garbage", false, false, vars{"TOR_SOCKS_PORT": "x", "TOR_CONTROL_IPC_PATH": "relative"}, "[]", "[]"},
+		{"gateway", true, false, vars{"TOR_CONTROL_HOST": "10.152.152.10", "TOR_CONTROL_PORT": "9051"}, "[10.152.152.10:9051]", "[127.0.0.1:9050]"},
+		{"gateway on the Internet", true, false, vars{"TOR_CONTROL_HOST": "192.0.2.1", "TOR_CONTROL_PORT": "9051"}, "[]", "[127.0.0.1:9050]"},
+		{"Tails", false, true, nil, "[]", "[127.0.0.1:9050]"},
+	} {
+		e := environment{whonix: tt.whonix, tails: tt.tails, get: func(k string) string { return tt.vars[k] }}
+		if got := fmt.Sprint(e.controls()); got != tt.controls {
+			t.Errorf("controls of %s: got %s, want %s", tt.name, got, tt.controls)
+		}
+		if got := fmt.Sprint(e.socks()); got != tt.socks {
+			t.Errorf("socks of %s: got %s, want %s", tt.name, got, tt.socks)
+		}
+	}
+}
+
+func TestWhonixLaunchesNothing(t *testing.T) {
+	dead := func(string) string { return "" }
+	for _, k := range []kind{launch, auto} {
+		n := newTor(Config{Mode: Mode{kind: k}, Executable: "/bin/true"})
+		_, _, err := n.launchOwn(t.Context(), environment{whonix: true, get: dead})
+		if !errors.Is(err, errWhonix) {
+			t.Errorf("launch: got %v, want errWhonix", err)
+		}
+	}
+}
+
+// The environment's control port is taken, and keeps its name in the status.
+func TestFindByEnvironment(t *testing.T) {
+	f := newControl(t, &fakeControl{})
+	env := environment{get: func(k string) string {
+		if k == "TOR_CONTROL_IPC_PATH" {
+			return f.path
+		}
+		return ""
+	}}
+	for _, k := range []kind{system, auto} {
+		n := newTor(Config{Mode: Mode{kind: k}})
+		from, s, err := n.find(t.Context(), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.close()
+		if from.mode() != "system" || !from.publishes() || s.version != "0.4.9.11" || s.socks.String() != "unix:/run/tor/socks" {
+			t.Errorf("find: got %s, %+v", from.mode(), s)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package tor
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"lafs/onion"
+)
+
+func testKey(t *testing.T) (*onion.Key, string) {
+	t.Helper()
+	k, err := onion.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := k.Addr(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, strings.TrimSuffix(a.Host(), ".onion")
+}
+
+// uploads makes a fakeControl answer ADD_ONION like a tor that is connected.
+func uploads(id string, refuse func(n int64) string) func(string) (string, bool) {
+	var n atomic.Int64
+	return func(line string) (string, bool) {
+		if !strings.HasPrefix(line, "ADD_ONION ") {
+			return "", false
+		}
+		if text := refuse(n.Add(1)); text != "" {
+			return text + "\r\n", true
+		}
+		return "650 HS_DESC UPLOADED " + id + " UNKNOWN $x\r\n250-ServiceID=" + id + "\r\n250 OK\r\n", true
+	}
+}
+
+func accepts(int64) string { return "" }
+
+func startOn(t *testing.T, f *fakeControl, env environment) *Tor {
+	t.Helper()
+	n := newTor(Config{})
+	from := &foundTor{t: n, env: env, at: f.endpoint(), named: true, name: "control"}
+	_, s, err := opened(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.start(from, s)
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+func bare() environment { return environment{get: func(string) string { return "" }} }
+
+// The form of ADD_ONION is frozen: filters match it.
+func TestAddOnionForm(t *testing.T) {
+	key, id := testKey(t)
+	f := newControl(t, &fakeControl{answer: uploads(id, accepts)})
+	n := startOn(t, f, bare())
+	ls, err := n.Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80, 443}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "ADD_ONION " + key.Marshal() + " Flags=DiscardPK" +
+		" Port=80," + ls[0].(*listener).Listener.Addr().String() +
+		" Port=443," + ls[1].(*listener).Listener.Addr().String()
+	if got := f.asked("ADD_ONION"); len(got) != 1 || got[0] != want {
+		t.Errorf("ADD_ONION: got another form of %d lines", len(got))
+	}
+	for _, l := range ls {
+		if host, _, _ := net.SplitHostPort(l.(*listener).Listener.Addr().String()); host != "127.0.0.1" {
+			t.Errorf("target: got %s, want loopback", host)
+		}
+	}
+	ls[0].Close()
+	if len(f.asked("DEL_ONION")) != 0 {
+		t.Error("withdrawn with one listener still open")
+	}
+	ls[1].Close()
+	f.await("DEL_ONION "+id, 1)
+}
+
+// A collision passes; another refusal does not, and quotes no key.
+func TestRefusedAddOnion(t *testing.T) {
+	key, id := testKey(t)
+	f := newControl(t, &fakeControl{answer: uploads(id, func(n int64) string {
+		if n == 1 {
+			return "550 Onion address collision"
+		}
+		return ""
+	})})
+	ls, err := startOn(t, f, bare()).Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}})
+	if err != nil {
+		t.Fatal("after a collision:", err)
+	}
+	ls[0].Close()
+
+	f = newControl(t, &fakeControl{answer: uploads(id, func(int64) string { return "513 Bad " + key.Marshal() })})
+	_, err = startOn(t, f, bare()).Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}})
+	var refused *refusal
+	if !errors.As(err, &refused) || strings.Contains(err.Error(), key.Marshal()[12:]) || strings.Contains(err.Error(), id) {
+		t.Errorf("Listen: got %v, want a refusal without key and address", err)
+	}
+}
+
+// A filter that refuses logs what it refused, so it never sees our key.
+func TestFilterSeesNoKeyThatItRefuses(t *testing.T) {
+	key, id := testKey(t)
+	env := bare()
+	env.tails = true
+	f := newControl(t, &fakeControl{answer: uploads(id, func(int64) string { return "510 Command filtered" })})
+	_, err := startOn(t, f, env).Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}})
+	if err == nil || !strings.Contains(err.Error(), "profile") {
+		t.Errorf("Listen: got %v, want what to do", err)
+	}
+	if got := f.asked("ADD_ONION"); len(got) != 1 || strings.Contains(got[0], key.Marshal()) {
+		t.Error("the filter saw our key")
+	}
+	f = newControl(t, &fakeControl{answer: uploads(id, accepts)})
+	if _, err := startOn(t, f, env).Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}}); err != nil {
+		t.Error(err)
+	}
+	if got := f.asked("ADD_ONION"); len(got) != 2 || !strings.Contains(got[1], key.Marshal()) {
+		t.Error("the probe or the service is missing")
+	}
+}
+
+// The connection is lost: the service is added on the next one, and its
+// listeners never notice.
+func TestServiceIsAddedAgain(t *testing.T) {
+	key, id := testKey(t)
+	f := newControl(t, &fakeControl{answer: uploads(id, accepts)})
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	n := startOn(t, f, bare())
+	ls, err := n.Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 2; i < 4; i++ {
+		f.cut()
+		f.await("ADD_ONION", i)
+	}
+	c, err := net.Dial("tcp", ls[0].(*listener).Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in, err := ls[0].Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	n.Close()
+	if _, err := ls[0].Accept(); !errors.Is(err, onion.ErrClosed) || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept after Close: got %v", err)
+	}
+}
+
+func TestListenEndsWithContext(t *testing.T) {
+	key, _ := testKey(t)
+	f := newControl(t, &fakeControl{})
+	n := startOn(t, f, bare())
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		f.await("ADD_ONION", 1)
+		cancel()
+	}()
+	if _, err := n.Listen(ctx, onion.Service{Key: key, Ports: []uint16{80}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Listen: got %v, want Canceled", err)
+	}
+	f.await("DEL_ONION", 1)
+	for _, s := range []onion.Service{{}, {Key: key}, {Ports: []uint16{80}}, {Key: key, Ports: []uint16{0}}, {Key: key, Ports: []uint16{80, 80}}} {
+		if _, err := n.Listen(t.Context(), s); err == nil {
+			t.Errorf("Listen on %v: no error", s.Ports)
+		}
+	}
+}
