@@ -31,7 +31,7 @@ func (t *Tor) find(ctx context.Context, env environment) (source, *session, erro
 		f := &foundTor{t: t, env: env, at: t.cfg.Mode.at, named: true, name: "control"}
 		return opened(ctx, f)
 	case socks:
-		return t.useSocks(ctx, t.cfg.Mode.at)
+		return t.useSocks(ctx, t.cfg.Mode.at, nil)
 	case auto:
 		return t.findAny(ctx, env)
 	default:
@@ -114,7 +114,7 @@ func (t *Tor) findSystem(ctx context.Context, env environment) (source, *session
 		return from, s, nil
 	}
 	if at := systemSocks(env); !at.zero() {
-		return t.useSocks(ctx, at)
+		return t.useSocks(ctx, at, refused)
 	}
 	if refused != nil {
 		return nil, nil, refused
@@ -141,14 +141,14 @@ func (t *Tor) findAny(ctx context.Context, env environment) (source, *session, e
 		return from, s, nil
 	}
 	if named := env.socks(); len(named) > 0 {
-		return t.useSocks(ctx, named[0])
+		return t.useSocks(ctx, named[0], refused)
 	}
 	from, s, err := t.launchOwn(ctx, env)
 	if err == nil {
 		return from, s, nil
 	}
 	if at := systemSocks(env); !at.zero() && errors.Is(err, errNoProgram) {
-		return t.useSocks(ctx, at)
+		return t.useSocks(ctx, at, refused)
 	}
 	return nil, nil, errors.Join(err, refused)
 }
@@ -198,17 +198,27 @@ func (f *foundTor) target(n int) (net.Listener, error) {
 }
 
 // A socksPort is a Tor of which we only know the SOCKS port.
-type socksPort struct{ at endpoint }
+type socksPort struct {
+	at  endpoint
+	why error // why no control port was used; nil if none was looked for
+}
 
-func (socksPort) mode() string                           { return "socks" }
-func (socksPort) publishes() bool                        { return false }
-func (p socksPort) socksOnly() endpoint                  { return p.at }
-func (socksPort) close() error                           { return nil }
-func (socksPort) open(context.Context) (*session, error) { return nil, errSocksOnly }
-func (socksPort) target(int) (net.Listener, error)       { return nil, errSocksOnly }
+func (p socksPort) listenError() error {
+	if p.why == nil {
+		return errSocksOnly
+	}
+	return fmt.Errorf("%w. %w", errSocksOnly, p.why)
+}
+
+func (p socksPort) mode() string                           { return "socks" }
+func (p socksPort) publishes() bool                        { return false }
+func (p socksPort) socksOnly() endpoint                    { return p.at }
+func (p socksPort) close() error                           { return nil }
+func (p socksPort) open(context.Context) (*session, error) { return nil, p.listenError() }
+func (p socksPort) target(int) (net.Listener, error)       { return nil, p.listenError() }
 
 // useSocks checks that something that speaks SOCKS5 with users answers.
-func (t *Tor) useSocks(ctx context.Context, at endpoint) (source, *session, error) {
+func (t *Tor) useSocks(ctx context.Context, at endpoint, why error) (source, *session, error) {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
 	c, err := at.dial(ctx)
@@ -221,5 +231,5 @@ func (t *Tor) useSocks(ctx context.Context, at endpoint) (source, *session, erro
 	if err := greet(c); err != nil {
 		return nil, nil, fmt.Errorf("what answers at %s is not Tor's SOCKS port: %w", at, err)
 	}
-	return socksPort{at: at}, nil, nil
+	return socksPort{at: at, why: why}, nil, nil
 }

@@ -84,7 +84,8 @@ func (t *Tor) newService(s onion.Service) (*service, error) {
 	case t.closed:
 		return nil, onion.ErrClosed
 	case !t.from.publishes():
-		return nil, errSocksOnly
+		_, err := t.from.target(0)
+		return nil, err
 	case t.services[svc.host] != nil:
 		return nil, errTwice
 	}
@@ -224,7 +225,7 @@ func (t *Tor) add(s *session, svc *service) time.Duration {
 	wait := svc.backoff
 	svc.retryAt = time.Now().Add(wait)
 	svc.backoff = min(2*svc.backoff, lastBackoff)
-	t.log.Info("publish onion service again later", "service", svc.short, "err", err)
+	t.log.Warn("publish onion service again later", "service", svc.short, "err", err)
 	return wait
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -27,6 +28,9 @@ type session struct {
 // for events. It starts no goroutine that outlives an error.
 func openSession(ctx context.Context, at endpoint, trusted bool, password *Password) (*session, error) {
 	conn, err := at.dial(ctx)
+	if errors.Is(err, fs.ErrPermission) {
+		err = errNotPermitted
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to Tor's control port: %w", err)
 	}

@@ -81,9 +81,17 @@ func (t *Tor) serve(ctx context.Context, s *session) {
 // refresh asks for the progress once more: what happened before the events
 // were asked for came as no event.
 func (t *Tor) refresh(s *session) {
+	before := t.Status()
 	phase, err := s.info("status/bootstrap-phase")
-	if err == nil {
-		t.event(s, "STATUS_CLIENT", phase)
+	if err != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	// An event that came meanwhile is at least as new as the answer.
+	if t.up == s && t.status == before {
+		t.status = bootstrapStatus(t.status, fields(phase))
+		t.change()
 	}
 }
 

@@ -43,6 +43,8 @@ func trustedSocket(at endpoint) bool {
 
 const cookieSize = 32
 
+var errNotPermitted = errors.New("not permitted; add your user to the group of Tor (on Debian: adduser USER debian-tor) and log in again")
+
 // cookieNames are the names under which Tor and its packages keep cookies. A
 // port that is not trusted yet chooses which file we read, so it may not
 // point at another one of 32 bytes that it happens to know.
@@ -57,7 +59,7 @@ func readCookie(path string, checked bool) ([]byte, error) {
 	// Without waiting: whoever answers may name a pipe.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, errors.New("read Tor's cookie: not permitted; add your user to the group of Tor (on Debian: debian-tor) and log in again")
+		return nil, fmt.Errorf("read Tor's cookie: %w", errNotPermitted)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Tor's cookie: %w", errors.Unwrap(err))
