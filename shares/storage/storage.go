@@ -60,13 +60,15 @@ type Allocation struct {
 // A Server keeps shares. All methods may be called at once by many callers.
 //
 // An answer without error is durable: it survives kill -9 and power loss.
+// Unfinished uploads are not: a server that restarts has dropped them.
 // Every error matches one of this package's sentinels or the context's.
 // Sizes, offsets and lengths are in bytes.
 type Server interface {
 	// Version tells limits and free space.
 	Version(ctx context.Context) (Version, error)
 
-	// Allocate reserves space for shares of exactly size bytes in the
+	// Allocate reserves space for shares of exactly size bytes, at least 1,
+	// in the
 	// bucket si and records a lease on the bucket, for the shares it already
 	// holds as well. Reserved shares are not visible to Shares and Read
 	// before they are whole, and are dropped after 30 minutes without a

@@ -1,0 +1,254 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterr "go.etcd.io/bbolt/errors"
+	"golang.org/x/crypto/blake2b"
+
+	"lafs/shares/caps"
+	"lafs/shares/storage"
+)
+
+// indexFormat is the format number of index.db.
+const indexFormat = 1
+
+// maxLeases bounds the leases on one storage index: whoever may store could
+// fill the disk with leases otherwise.
+const maxLeases = 256
+
+// lockTimeout is short: another process holds the lock for as long as it
+// lives, and a dead one's is gone at once.
+const lockTimeout = time.Second
+
+var (
+	bucketMeta = []byte("meta")
+	// bucketShares: storage index, number -> kind (1 byte), length (8).
+	bucketShares = []byte("shares")
+	// bucketLeases: storage index, BLAKE2b-256 of the renew secret -> day
+	// of its end (4 bytes), BLAKE2b-256 of the cancel secret (32).
+	bucketLeases = []byte("leases")
+
+	keyFormat = []byte("format")
+	keyClean  = []byte("clean")
+)
+
+var errBrokenIndex = errors.New("the index of the storage directory is broken")
+
+// An index is index.db. It may be used by many goroutines at once; what its
+// methods change is durable when they return. Its lock on the file keeps
+// other processes out of the storage directory.
+type index struct {
+	db *bolt.DB
+	// clean says that the index was closed in order and so agrees with the
+	// files.
+	clean bool
+}
+
+// A lease as it is stored: hashes of its secrets.
+type lease struct{ renew, cancel [32]byte }
+
+func hashLease(l *storage.LeaseSecrets) lease {
+	return lease{blake2b.Sum256(l.Renew[:]), blake2b.Sum256(l.Cancel[:])}
+}
+
+// openIndex opens or makes the index. errBrokenIndex: the file is not one
+// that can be used.
+func openIndex(path string) (*index, error) {
+	if err := checkIndex(path); err != nil {
+		return nil, err
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{
+		Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bolt.FreelistMapType, InitialMmapSize: 1 << 30,
+	})
+	if err != nil {
+		return nil, openError(err)
+	}
+	db.MaxBatchSize, db.MaxBatchDelay = 64, 2*time.Millisecond
+	x := &index{db: db}
+	if err := x.start(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return x, nil
+}
+
+// checkIndex reads all of the index before it is opened for writing: there
+// bbolt walks its pages in a goroutine of its own, and a broken one would
+// end the process.
+func checkIndex(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0) {
+		return nil
+	}
+	if err != nil {
+		return openError(err)
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, ReadOnly: true})
+	if err != nil {
+		return openError(err)
+	}
+	defer db.Close()
+	return guarded(func() error {
+		return db.View(func(tx *bolt.Tx) error {
+			// Of a file that was cut, reading the end is a fault.
+			if tx.Size() > info.Size() {
+				return errBrokenIndex
+			}
+			return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
+				return b.ForEach(func(k, v []byte) error { return nil })
+			})
+		})
+	})
+}
+
+func openError(err error) error {
+	var errno syscall.Errno
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, bolterr.ErrTimeout):
+		return errors.New("another lafs process is using this storage directory; stop it first")
+	case errors.As(err, &errno), errors.As(err, &path):
+		return fmt.Errorf("open the index of the storage directory: %w", err)
+	}
+	// What remains is about the content.
+	return errBrokenIndex
+}
+
+// start checks the format, reads the mark of a clean end, and takes it away.
+func (x *index) start() error {
+	return x.db.Update(func(tx *bolt.Tx) error {
+		meta, err := tx.CreateBucketIfNotExists(bucketMeta)
+		if err != nil {
+			return err
+		}
+		if v := meta.Get(keyFormat); v != nil {
+			if len(v) != 4 {
+				return errBrokenIndex
+			}
+			if binary.BigEndian.Uint32(v) > indexFormat {
+				return fmt.Errorf("the storage directory was %w", errNewer)
+			}
+		}
+		for _, name := range [][]byte{bucketShares, bucketLeases} {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		x.clean = meta.Get(keyClean) != nil
+		if err := meta.Delete(keyClean); err != nil {
+			return err
+		}
+		return meta.Put(keyFormat, binary.BigEndian.AppendUint32(nil, indexFormat))
+	})
+}
+
+// guarded turns the panics that bbolt answers broken pages with into
+// errBrokenIndex.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if recover() != nil {
+			err = errBrokenIndex
+		}
+	}()
+	return f()
+}
+
+// close marks the index as agreeing with the files, and closes it.
+func (x *index) close() error {
+	err := x.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyClean, []byte{1}) })
+	if cerr := x.db.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func shareKey(si caps.StorageIndex, n storage.ShareNumber) []byte { return append(si[:], byte(n)) }
+
+func shareValue(h *header) []byte {
+	return binary.BigEndian.AppendUint64([]byte{byte(h.kind)}, uint64(h.length))
+}
+
+// addShare notes a whole share and its lease.
+func (x *index) addShare(h *header, l lease, now time.Time) error {
+	return x.db.Batch(func(tx *bolt.Tx) error {
+		if err := tx.Bucket(bucketShares).Put(shareKey(h.si, h.number), shareValue(h)); err != nil {
+			return err
+		}
+		return putLease(tx, h.si, l, now)
+	})
+}
+
+// addLease adds or renews a lease.
+func (x *index) addLease(si caps.StorageIndex, l lease, now time.Time) error {
+	return x.db.Batch(func(tx *bolt.Tx) error { return putLease(tx, si, l, now) })
+}
+
+// putLease never shortens a lease, whatever the clock does.
+func putLease(tx *bolt.Tx, si caps.StorageIndex, l lease, now time.Time) error {
+	leases := tx.Bucket(bucketLeases)
+	key, end := append(si[:], l.renew[:]...), leaseEnd(now)
+	if old := leases.Get(key); len(old) == 36 {
+		end = max(end, binary.BigEndian.Uint32(old))
+	} else if err := roomForLease(leases, si, now); err != nil {
+		return err
+	}
+	return leases.Put(key, append(binary.BigEndian.AppendUint32(nil, end), l.cancel[:]...))
+}
+
+// roomForLease drops the leases of si that have ended when there are too
+// many, and answers ErrNoSpace if that does not help.
+func roomForLease(leases *bolt.Bucket, si caps.StorageIndex, now time.Time) error {
+	var live int
+	var ended [][]byte
+	c := leases.Cursor()
+	for k, v := c.Seek(si[:]); len(k) == 48 && caps.StorageIndex(k[:16]) == si; k, v = c.Next() {
+		if len(v) == 36 && time.Unix(int64(binary.BigEndian.Uint32(v))*86400, 0).After(now) {
+			live++
+		} else {
+			ended = append(ended, append([]byte(nil), k...))
+		}
+	}
+	if live+len(ended) < maxLeases {
+		return nil
+	}
+	if live >= maxLeases {
+		return storage.ErrNoSpace
+	}
+	for _, k := range ended {
+		if err := leases.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// totals counts the shares and the bytes in them.
+func (x *index) totals() (shares, bytes int64, err error) {
+	err = x.db.View(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketShares).ForEach(func(_, v []byte) error {
+			if len(v) == 9 {
+				shares++
+				bytes += int64(binary.BigEndian.Uint64(v[1:]))
+			}
+			return nil
+		})
+	})
+	return shares, bytes, err
+}
+
+// setAside moves a broken index out of the way, so that another can be made.
+func setAside(path string, log *slog.Logger) error {
+	log.Warn("the storage index is broken: it is made again from the share files, and leases start anew")
+	return os.Rename(path, path+".broken")
+}

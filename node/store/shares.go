@@ -1,0 +1,244 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"lafs/node/durable"
+	"lafs/shares/caps"
+	"lafs/shares/storage"
+)
+
+// maxMutableShareSize is Tahoe's.
+const maxMutableShareSize = 69105 * 1000 * 1000 * 1000 * 1000
+
+func (s *Store) sharesDir() string   { return filepath.Join(s.cfg.Dir, "shares") }
+func (s *Store) incomingDir() string { return filepath.Join(s.cfg.Dir, "incoming") }
+
+func (s *Store) bucketDir(si caps.StorageIndex) string {
+	name := si.String()
+	return filepath.Join(s.sharesDir(), name[:2], name)
+}
+
+func (s *Store) sharePath(si caps.StorageIndex, n storage.ShareNumber) string {
+	return filepath.Join(s.bucketDir(si), strconv.Itoa(int(n)))
+}
+
+func (s *Store) incoming(k uploadKey) string {
+	return filepath.Join(s.incomingDir(), k.si.String()+"."+strconv.Itoa(int(k.n)))
+}
+
+// parseNumber reads the name of a share file.
+func parseNumber(name string) (storage.ShareNumber, bool) {
+	n, err := strconv.ParseUint(name, 10, 8)
+	return storage.ShareNumber(n), err == nil && strconv.FormatUint(n, 10) == name
+}
+
+// Version implements storage.Server. The free space is rounded down to its
+// four upper bits: the exact number would tell when others store, and which
+// two servers share a disk.
+func (s *Store) Version(ctx context.Context) (storage.Version, error) {
+	if err := ctx.Err(); err != nil {
+		return storage.Version{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	avail, err := s.available()
+	if err != nil {
+		return storage.Version{}, err
+	}
+	space := uint64(avail)
+	if n := bits.Len64(space); n > 4 {
+		space = space >> (n - 4) << (n - 4)
+	}
+	return storage.Version{MaxImmutableShareSize: space, MaxMutableShareSize: maxMutableShareSize, AvailableSpace: space}, nil
+}
+
+// Shares implements storage.Server.
+func (s *Store) Shares(ctx context.Context, kind storage.Kind, si caps.StorageIndex) ([]storage.ShareNumber, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if kind != storage.Immutable {
+		return nil, nil
+	}
+	held, _, err := s.list(si)
+	if err != nil {
+		return nil, err
+	}
+	var out []storage.ShareNumber
+	for n := range held {
+		out = append(out, n)
+	}
+	return sorted(out), nil
+}
+
+// list returns the whole shares under si, and the numbers whose file is of a
+// later format, which may be neither read nor replaced. A file with a broken
+// header is in neither: its share may be uploaded again.
+func (s *Store) list(si caps.StorageIndex) (held, newer map[storage.ShareNumber]bool, err error) {
+	entries, err := os.ReadDir(s.bucketDir(si))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, s.fault("list a bucket", err)
+	}
+	held, newer = map[storage.ShareNumber]bool{}, map[storage.ShareNumber]bool{}
+	for _, e := range entries {
+		n, ok := parseNumber(e.Name())
+		if !ok {
+			continue
+		}
+		switch _, err := s.readHeader(storage.Immutable, si, n); {
+		case err == nil:
+			held[n] = true
+		case errors.Is(err, errNewer):
+			newer[n] = true
+		case errors.Is(err, errHeader), errors.Is(err, fs.ErrNotExist):
+			s.cfg.Log.Warn("a share file is broken", "index", si, "share", n)
+		default:
+			return nil, nil, s.fault("read a share", err)
+		}
+	}
+	return held, newer, nil
+}
+
+func (s *Store) readHeader(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*header, error) {
+	f, h, err := s.openShare(kind, si, n)
+	if err != nil {
+		return nil, err
+	}
+	return h, f.Close()
+}
+
+// openShare opens the file of a share and checks that it is the one that its
+// name says, whole.
+func (s *Store) openShare(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*os.File, *header, error) {
+	f, err := os.Open(s.sharePath(si, n))
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := checkShare(f, kind, si, n)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, h, nil
+}
+
+func checkShare(f *os.File, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*header, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	buf := make([]byte, headerSize)
+	got, err := f.ReadAt(buf, 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	h, err := parseHeader(buf[:got])
+	if err != nil {
+		return nil, err
+	}
+	if h.kind != kind || h.si != si || h.number != n || info.Size() != headerSize+h.length {
+		return nil, errHeader
+	}
+	return h, nil
+}
+
+// Read implements storage.Server.
+func (s *Store) Read(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber, offset int64, p []byte) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if offset < 0 {
+		return 0, storage.ErrBadRequest
+	}
+	f, h, err := s.openShare(kind, si, n)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeader) {
+		// Shares does not list a broken file either.
+		return 0, storage.ErrNotFound
+	}
+	if err != nil {
+		return 0, s.fault("read a share", err)
+	}
+	defer f.Close()
+	if offset >= h.length {
+		return 0, nil
+	}
+	p = p[:min(int64(len(p)), h.length-offset)]
+	if got, err := f.ReadAt(p, headerSize+offset); got < len(p) {
+		return 0, s.fault("read a share", err)
+	}
+	return len(p), nil
+}
+
+// AddLease implements storage.Server.
+func (s *Store) AddLease(ctx context.Context, si caps.StorageIndex, ls *storage.LeaseSecrets) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if ls == nil {
+		return storage.ErrBadRequest
+	}
+	held, _, err := s.list(si)
+	if err != nil {
+		return err
+	}
+	if len(held) == 0 {
+		return storage.ErrNotFound
+	}
+	if err := s.index.addLease(si, hashLease(ls), s.cfg.Now()); err != nil {
+		return s.fault("write a lease", err)
+	}
+	return nil
+}
+
+// AdviseCorrupt implements storage.Server. The last report of a share stands
+// in corruption-advisories/, its reason cut to 1 KiB: what reporters can
+// write is bounded by what is held.
+func (s *Store) AdviseCorrupt(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber, why string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(why) < 1 || len(why) > 32765 || !utf8.ValidString(why) {
+		return storage.ErrBadRequest
+	}
+	if _, err := s.readHeader(kind, si, n); err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeader) {
+			return storage.ErrNotFound
+		}
+		return s.fault("read a share", err)
+	}
+	dir := filepath.Join(s.cfg.Dir, "corruption-advisories")
+	if err := durable.Mkdir(dir, 0o700); err != nil {
+		return s.fault("note a report", err)
+	}
+	s.cfg.Log.Warn("a client reports a corrupt share; see corruption-advisories in the storage directory", "index", si, "share", n)
+	day := fileDay(s.cfg.Now())
+	text := fmt.Sprintf("%s share %d of %s\nreported: %s\nreason: %q\n", kind, n, si, day.Format("2006-01-02"), why[:min(len(why), 1024)])
+	path := filepath.Join(dir, fmt.Sprintf("%s.%d", si, n))
+	if err := durable.WriteFile(path, []byte(text), 0o600); err != nil {
+		return s.fault("note a report", err)
+	}
+	if err := os.Chtimes(path, day, day); err != nil {
+		return s.fault("note a report", err)
+	}
+	return nil
+}
+
+func sorted(numbers []storage.ShareNumber) []storage.ShareNumber {
+	out := slices.Clone(numbers)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lafs/node/durable"
+	"lafs/shares/storage"
+)
+
+// Config says where and how shares are kept.
+type Config struct {
+	// Dir is the storage directory. Open makes it; nobody else writes there.
+	Dir string
+	// TubID is noted in each share file.
+	TubID [20]byte
+	// ReservedSpace is how many bytes stay free on the disk.
+	ReservedSpace int64
+	// ReadOnly takes no new shares. Leases are still renewed, and what is
+	// held is still served.
+	ReadOnly bool
+	// Now tells the time of leases and of abandoned uploads; nil: time.Now.
+	Now func() time.Time
+	// Log gets what the operator should know; nil: nothing is logged.
+	Log *slog.Logger
+}
+
+// A Store keeps shares in one directory, which it locks. It implements
+// storage.Server. All methods may be called at once; Close comes last.
+type Store struct {
+	cfg   Config
+	index *index
+	// open opens or makes the file of an upload; free tells how many bytes
+	// of the disk are free. They are fields for the sake of tests with a
+	// disk that fails.
+	open func(path string) (file, error)
+	free func(dir string) (int64, error)
+
+	mu      sync.Mutex
+	uploads map[uploadKey]*upload // guarded by mu
+	pending int64                 // bytes promised to uploads and not yet written; guarded by mu
+	shares  int64                 // guarded by mu
+	bytes   int64                 // guarded by mu
+}
+
+// A file is what an upload needs of an *os.File.
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	Sync() error
+	Close() error
+}
+
+var _ storage.Server = (*Store)(nil)
+
+// Stats is what a store holds.
+type Stats struct {
+	Shares, Bytes int64 // whole shares, and the bytes of data in them
+	Uploads       int   // unfinished ones
+	Available     int64 // bytes that may still be allocated
+}
+
+// Open locks and opens the storage directory, and makes it if there is none.
+// After a crash it first brings the index in line with the files, which
+// takes a walk over all of them.
+func Open(cfg Config) (*Store, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.ReservedSpace < 0 {
+		return nil, errors.New("the reserved space is negative")
+	}
+	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, free: freeSpace, open: openFile}
+	for _, dir := range []string{cfg.Dir, s.sharesDir()} {
+		if err := durable.Mkdir(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the storage directory: %w", reason(err))
+		}
+	}
+	if err := s.openIndex(); err != nil {
+		return nil, err
+	}
+	if err := s.start(); err != nil {
+		s.index.db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// openIndex replaces an index that is broken.
+func (s *Store) openIndex() error {
+	path := filepath.Join(s.cfg.Dir, "index.db")
+	for {
+		x, err := openIndex(path)
+		if err == nil && !x.clean {
+			if err = s.reconcile(x); err != nil {
+				x.db.Close()
+			}
+		}
+		if err == nil {
+			s.index = x
+			return nil
+		}
+		if !errors.Is(err, errBrokenIndex) {
+			return err
+		}
+		if err := setAside(path, s.cfg.Log); err != nil {
+			return fmt.Errorf("set the broken index aside: %w", reason(err))
+		}
+	}
+}
+
+// start drops the uploads of an earlier run and counts what there is.
+func (s *Store) start() error {
+	if err := os.RemoveAll(s.incomingDir()); err != nil {
+		return fmt.Errorf("drop unfinished uploads: %w", reason(err))
+	}
+	if err := durable.Mkdir(s.incomingDir(), 0o700); err != nil {
+		return fmt.Errorf("make the directory of uploads: %w", reason(err))
+	}
+	var err error
+	if s.shares, s.bytes, err = s.index.totals(); err != nil {
+		return fmt.Errorf("count the shares: %w", reason(err))
+	}
+	return nil
+}
+
+// Run drops abandoned uploads until ctx ends.
+func (s *Store) Run(ctx context.Context) error {
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			s.sweep()
+		}
+	}
+}
+
+// Close drops unfinished uploads and gives the directory free. No other call
+// may be under way or follow.
+func (s *Store) Close() error {
+	for _, u := range s.unfinished() {
+		u.mu.Lock()
+		s.drop(u)
+		u.mu.Unlock()
+	}
+	return s.index.close()
+}
+
+// Stats tells what the store holds.
+func (s *Store) Stats() (Stats, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	avail, err := s.available()
+	return Stats{Shares: s.shares, Bytes: s.bytes, Uploads: len(s.uploads), Available: avail}, err
+}
+
+// available tells how many bytes may be allocated. s.mu is held.
+func (s *Store) available() (int64, error) {
+	if s.cfg.ReadOnly {
+		return 0, nil
+	}
+	free, err := s.free(s.cfg.Dir)
+	if err != nil {
+		return 0, s.fault("ask for the free space", err)
+	}
+	return max(free-s.cfg.ReservedSpace-s.pending, 0), nil
+}
+
+// fault logs what the disk answered and returns the sentinel for it.
+func (s *Store) fault(what string, err error) error {
+	if errors.Is(err, storage.ErrNoSpace) {
+		return storage.ErrNoSpace
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		s.cfg.Log.Warn("the disk of the storage directory is full", "doing", what)
+		return storage.ErrNoSpace
+	}
+	s.cfg.Log.Error("the storage directory fails", "doing", what, "error", reason(err))
+	return storage.ErrBroken
+}
+
+// reason strips paths, which hold storage indexes.
+func reason(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+func openFile(path string) (file, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) }
+
+func freeSpace(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}

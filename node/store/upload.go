@@ -1,0 +1,349 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/blake2b"
+
+	"lafs/node/durable"
+	"lafs/shares/caps"
+	"lafs/shares/storage"
+)
+
+const (
+	// maxUploads bounds what unfinished uploads take of the memory.
+	maxUploads = 1 << 16
+	// maxParts bounds the scattered parts of one upload, and with them the
+	// answer to a write.
+	maxParts = 1024
+	// maxShareSize is far above any disk, and far from overflowing.
+	maxShareSize = 1 << 56
+)
+
+type uploadKey struct {
+	si caps.StorageIndex
+	n  storage.ShareNumber
+}
+
+// An upload is a share that is not whole yet.
+type upload struct {
+	key    uploadKey
+	secret [32]byte // BLAKE2b-256 of the upload secret
+	size   int64
+
+	// charge is what of Store.pending is this upload's; lease becomes the
+	// share's. Both are guarded by Store.mu.
+	charge int64
+	lease  lease
+
+	mu   sync.Mutex // taken before Store.mu
+	gone bool       // whole or dropped; guarded by mu
+	have ranges     // guarded by mu
+	last time.Time  // of the last write, or the allocation; guarded by mu
+}
+
+// cost is what a share takes of the disk: its blocks, and some of a
+// directory.
+func cost(size int64) int64 { return (size+headerSize+4095)/4096*4096 + 4096 }
+
+// Allocate implements storage.Server.
+func (s *Store) Allocate(ctx context.Context, si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret *storage.UploadSecret, ls *storage.LeaseSecrets) (storage.Allocation, error) {
+	var out storage.Allocation
+	if err := ctx.Err(); err != nil {
+		return out, err
+	}
+	if size <= 0 || size > maxShareSize || !validSecret(secret) || ls == nil {
+		return out, storage.ErrBadRequest
+	}
+	s.sweep()
+	numbers = sorted(numbers)
+	l := hashLease(ls)
+	// Reserve first and look at the files then: an upload that ends in
+	// between is seen in one of the two.
+	ours, fresh, err := s.reserve(si, numbers, size, blake2b.Sum256(secret.Bytes()), l)
+	if err != nil {
+		return out, err
+	}
+	held, taken, err := s.list(si)
+	if err == nil && len(held) > 0 {
+		if e := s.index.addLease(si, l, s.cfg.Now()); e != nil {
+			err = s.fault("write a lease", e)
+		}
+	}
+	for _, n := range numbers {
+		switch {
+		case held[n]:
+			out.AlreadyHave = append(out.AlreadyHave, n)
+		case ours[n] != nil && !taken[n]:
+			out.Allocated = append(out.Allocated, n)
+			continue
+		}
+		s.release(ours[n])
+	}
+	if err != nil {
+		for _, u := range fresh {
+			s.release(u)
+		}
+		return storage.Allocation{}, err
+	}
+	return out, nil
+}
+
+// reserve returns the uploads of numbers that go on under the secret, and
+// those of them that are new, as far as there is space.
+func (s *Store) reserve(si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret [32]byte, l lease) (ours map[storage.ShareNumber]*upload, fresh []*upload, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	avail, err := s.available()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !s.cfg.ReadOnly && len(s.uploads)+len(numbers) > maxUploads {
+		return nil, nil, storage.ErrBusy
+	}
+	ours = map[storage.ShareNumber]*upload{}
+	for _, n := range numbers {
+		key := uploadKey{si, n}
+		if u := s.uploads[key]; u != nil {
+			if subtle.ConstantTimeCompare(u.secret[:], secret[:]) == 1 && u.size == size {
+				u.lease, ours[n] = l, u
+			}
+			continue
+		}
+		if cost(size) > avail {
+			continue
+		}
+		avail -= cost(size)
+		s.pending += cost(size)
+		u := &upload{key: key, secret: secret, size: size, charge: cost(size), lease: l, last: s.cfg.Now()}
+		s.uploads[key], ours[n] = u, u
+		fresh = append(fresh, u)
+	}
+	return ours, fresh, nil
+}
+
+// Write implements storage.Server. The bytes of an unfinished upload are not
+// synced: a restart drops them. Those of a whole share are.
+func (s *Store) Write(ctx context.Context, si caps.StorageIndex, n storage.ShareNumber, secret *storage.UploadSecret, offset int64, data []byte) ([]storage.Range, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	u, err := s.lock(uploadKey{si, n}, secret)
+	if err != nil {
+		return nil, err
+	}
+	defer u.mu.Unlock()
+	if offset < 0 || len(data) == 0 || offset > u.size || int64(len(data)) > u.size-offset {
+		return nil, storage.ErrBadRequest
+	}
+	missing, err := s.write(u, offset, data)
+	if err == nil || errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrBusy) {
+		return missing, err
+	}
+	// Nobody knows what the file holds now.
+	s.drop(u)
+	return nil, s.fault("write a share", err)
+}
+
+// lock returns the upload of key, locked, if the secret is its own.
+func (s *Store) lock(key uploadKey, secret *storage.UploadSecret) (*upload, error) {
+	if !validSecret(secret) {
+		return nil, storage.ErrBadRequest
+	}
+	s.mu.Lock()
+	u := s.uploads[key]
+	s.mu.Unlock()
+	if u == nil {
+		return nil, storage.ErrNotFound
+	}
+	hash := blake2b.Sum256(secret.Bytes())
+	if subtle.ConstantTimeCompare(u.secret[:], hash[:]) != 1 {
+		return nil, storage.ErrUnauthorized
+	}
+	u.mu.Lock()
+	s.dropIfOld(u)
+	if u.gone {
+		u.mu.Unlock()
+		return nil, storage.ErrNotFound
+	}
+	return u, nil
+}
+
+// write puts data in its place and ends the upload when nothing is missing.
+// u.mu is held.
+func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, error) {
+	end := offset + int64(len(data))
+	have := append(ranges(nil), u.have...).add(offset, end)
+	if len(have) > maxParts {
+		return nil, storage.ErrBusy
+	}
+	f, err := s.open(s.incoming(u.key))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for _, r := range u.have.within(offset, end) {
+		old := make([]byte, r.End-r.Begin)
+		if _, err := f.ReadAt(old, headerSize+r.Begin); err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(old, data[r.Begin-offset:r.End-offset]) {
+			return nil, storage.ErrConflict
+		}
+	}
+	if _, err := f.WriteAt(data, headerSize+offset); err != nil {
+		return nil, err
+	}
+	s.discharge(u, have.total()-u.have.total())
+	u.have, u.last = have, s.cfg.Now()
+	missing := have.missing(u.size)
+	if len(missing) > 0 {
+		return missing, nil
+	}
+	return nil, s.finish(u, f)
+}
+
+// finish makes a share of an upload that misses nothing. Until the index has
+// the lease, a failure takes the share away again. u.mu is held.
+func (s *Store) finish(u *upload, f file) error {
+	h := header{kind: storage.Immutable, number: u.key.n, si: u.key.si, length: u.size, tubID: s.cfg.TubID}
+	if _, err := f.WriteAt(h.marshal(), 0); err != nil {
+		return err
+	}
+	from, to, now := s.incoming(u.key), s.sharePath(u.key.si, u.key.n), s.cfg.Now()
+	if err := os.Chtimes(from, fileDay(now), fileDay(now)); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	bucket := filepath.Dir(to)
+	if err := durable.Mkdir(bucket, 0o700); err != nil {
+		return err
+	}
+	if err := durable.Rename(from, to); err != nil {
+		os.Remove(to)
+		return err
+	}
+	s.mu.Lock()
+	l := u.lease
+	s.mu.Unlock()
+	if err := s.index.addShare(&h, l, now); err != nil {
+		os.Remove(to)
+		return err
+	}
+	for _, dir := range []string{bucket, filepath.Dir(bucket), s.sharesDir(), s.incomingDir()} {
+		// A time that shows more than the day is no reason to refuse the
+		// share.
+		if err := os.Chtimes(dir, fileDay(now), fileDay(now)); err != nil {
+			s.cfg.Log.Warn("a directory's time can not be set", "error", reason(err))
+		}
+	}
+	s.forget(u)
+	s.mu.Lock()
+	s.shares++
+	s.bytes += u.size
+	s.mu.Unlock()
+	return nil
+}
+
+// Abort implements storage.Server.
+func (s *Store) Abort(ctx context.Context, si caps.StorageIndex, n storage.ShareNumber, secret *storage.UploadSecret) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	u, err := s.lock(uploadKey{si, n}, secret)
+	if errors.Is(err, storage.ErrNotFound) {
+		switch _, e := s.readHeader(storage.Immutable, si, n); {
+		case e == nil:
+			return storage.ErrComplete
+		case !errors.Is(e, fs.ErrNotExist):
+			return s.fault("read a share", e)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	defer u.mu.Unlock()
+	s.drop(u)
+	return nil
+}
+
+// sweep drops the uploads that nobody wrote to for uploadTimeout.
+func (s *Store) sweep() {
+	for _, u := range s.unfinished() {
+		// One that is locked is being written to.
+		if u.mu.TryLock() {
+			s.dropIfOld(u)
+			u.mu.Unlock()
+		}
+	}
+}
+
+func (s *Store) unfinished() []*upload {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*upload, 0, len(s.uploads))
+	for _, u := range s.uploads {
+		out = append(out, u)
+	}
+	return out
+}
+
+// release drops u, if it is one.
+func (s *Store) release(u *upload) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	s.drop(u)
+}
+
+// dropIfOld drops u when its time is over. u.mu is held.
+func (s *Store) dropIfOld(u *upload) {
+	if s.cfg.Now().Sub(u.last) >= uploadTimeout {
+		s.drop(u)
+	}
+}
+
+// drop takes an unfinished upload away. u.mu is held.
+func (s *Store) drop(u *upload) {
+	if u.gone {
+		return
+	}
+	if err := os.Remove(s.incoming(u.key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.cfg.Log.Warn("an unfinished upload can not be removed", "error", reason(err))
+	}
+	s.forget(u)
+}
+
+// forget ends u in memory and gives back its charge. u.mu is held.
+func (s *Store) forget(u *upload) {
+	u.gone = true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending -= u.charge
+	u.charge = 0
+	delete(s.uploads, u.key)
+}
+
+// discharge moves n bytes of u from promised to written.
+func (s *Store) discharge(u *upload, n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.charge -= n
+	s.pending -= n
+}
+
+func validSecret(u *storage.UploadSecret) bool {
+	return u != nil && len(u.Bytes()) >= 1 && len(u.Bytes()) <= 256
+}
