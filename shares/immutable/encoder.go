@@ -1,0 +1,157 @@
+package immutable
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"lafs/shares/caps"
+	"lafs/shares/erasure"
+	"lafs/shares/hashes"
+)
+
+// An Encoder makes the N shares of one file, all at once, a segment at a
+// time. Share i is Header, then block i of every segment, then tail i. For
+// one goroutine at a time.
+//
+// It holds two segments with their blocks, N/k * 2 MiB with today's
+// segments, and 32 bytes per share and segment.
+type Encoder struct {
+	*geometry
+	layout layout
+	codec  *erasure.Codec
+	key    *caps.ReadKey
+	stream cipher.Stream
+
+	next          int             // segment that Encode wants
+	buffers       [2][]byte       // of N blocks each, used in turn
+	blockHashes   [][]hashes.Hash // by share, by segment
+	segmentHashes []hashes.Hash
+	crypttext     hash.Hash // over the whole ciphertext
+}
+
+// NewEncoder begins to encode size bytes under key, which should belong to
+// this content alone: a Keyer's or RandomKey's.
+func NewEncoder(p Params, size int64, key *caps.ReadKey) (*Encoder, error) {
+	g, err := p.geometry(size)
+	if err != nil {
+		return nil, err
+	}
+	codec, err := erasure.New(g.needed, g.total)
+	if err != nil {
+		return nil, err
+	}
+	return &Encoder{
+		geometry: g, layout: newLayout(g), codec: codec, key: key,
+		stream:      keystream(key, 0),
+		blockHashes: make([][]hashes.Hash, g.total),
+		crypttext:   hashes.NewCrypttext(),
+	}, nil
+}
+
+// StorageIndex is where the shares go.
+func (e *Encoder) StorageIndex() caps.StorageIndex { return e.key.StorageIndex() }
+
+// ShareSize is the exact size of every share in bytes.
+func (e *Encoder) ShareSize() int64 {
+	return e.layout.ueb + e.layout.lengthSize() + int64(len(new(ueb).marshal(e.geometry)))
+}
+
+// Header returns the first bytes of every share.
+func (e *Encoder) Header() []byte { return e.layout.header(e.geometry) }
+
+// SegmentSize is how many bytes of plaintext Encode wants; the last segment
+// is the rest.
+func (e *Encoder) SegmentSize() int64 { return e.segSize }
+
+// NumSegments is how many times Encode is to be called.
+func (e *Encoder) NumSegments() int { return e.segments }
+
+// Encode takes the plaintext of the next segment and returns its N blocks:
+// block i follows, in share i, what came before. The blocks' memory is used
+// again by the next call but one: until then they may be read, at the same
+// time as the next call works. The plaintext is not kept.
+func (e *Encoder) Encode(plaintext []byte) ([][]byte, error) {
+	if e.next == e.segments {
+		return nil, errors.New("encode: the file has no more segments")
+	}
+	if want := e.segmentSize(e.next); int64(len(plaintext)) != want {
+		return nil, fmt.Errorf("encode: segment %d has %d bytes, not %d", e.next, len(plaintext), want)
+	}
+	blocks, padded := e.room()
+	segment := padded[:len(plaintext)]
+	e.stream.XORKeyStream(segment, plaintext)
+	clear(padded[len(plaintext):])
+	if err := e.codec.Encode(blocks); err != nil {
+		return nil, err
+	}
+	e.hash(segment, blocks)
+	e.next++
+	return blocks, nil
+}
+
+// room returns the memory for the next segment: N blocks, of which the first
+// k are side by side and make up padded.
+func (e *Encoder) room() (blocks [][]byte, padded []byte) {
+	size := e.blockSizeOf(e.next)
+	buffer := &e.buffers[e.next%2]
+	if *buffer == nil {
+		*buffer = make([]byte, size*int64(e.total))
+	}
+	blocks = make([][]byte, e.total)
+	for i := range blocks {
+		blocks[i] = (*buffer)[int64(i)*size : int64(i+1)*size : int64(i+1)*size]
+	}
+	return blocks, (*buffer)[:size*int64(e.needed)]
+}
+
+// hash takes in the hashes of one segment. Hashing is most of the encoder's
+// work, so it goes to all processors.
+func (e *Encoder) hash(segment []byte, blocks [][]byte) {
+	var all errgroup.Group
+	all.SetLimit(runtime.GOMAXPROCS(0))
+	// The two over the whole segment first: they take longest.
+	all.Go(func() error { e.crypttext.Write(segment); return nil })
+	var whole hashes.Hash
+	all.Go(func() error { whole = hashes.CrypttextSegment(segment); return nil })
+	for i, b := range blocks {
+		all.Go(func() error { e.blockHashes[i] = append(e.blockHashes[i], hashes.Block(b)); return nil })
+	}
+	all.Wait() // no function above returns an error
+	e.segmentHashes = append(e.segmentHashes, whole)
+}
+
+// Finish returns what ends the shares, tail i share i, and the cap: the file
+// can be read by it as soon as any k shares are stored whole.
+func (e *Encoder) Finish() (tails [][]byte, c *caps.CHK, err error) {
+	if e.next < e.segments {
+		return nil, nil, fmt.Errorf("finish: %d of %d segments are encoded", e.next, e.segments)
+	}
+	roots := make([]hashes.Hash, e.total)
+	tails = make([][]byte, e.total)
+	crypttext := hashes.NewTree(e.segmentHashes)
+	raw := crypttext.Append(make([]byte, e.treeSize())) // after the tree of zeros
+	for i := range tails {
+		tree := hashes.NewTree(e.blockHashes[i])
+		roots[i] = tree.Root()
+		tail := make([]byte, 0, e.ShareSize()-e.layout.plaintext)
+		tails[i] = tree.Append(append(tail, raw...))
+	}
+	shares := hashes.NewTree(roots)
+	u := &ueb{segSize: e.segSize, crypttextRoot: crypttext.Root(), shareRoot: shares.Root()}
+	e.crypttext.Sum(u.crypttextHash[:0])
+	packed := u.marshal(e.geometry)
+	for i, tail := range tails {
+		for _, node := range hashes.Path(e.total, i) {
+			tail = binary.BigEndian.AppendUint16(tail, uint16(node))
+			tail = append(tail, shares[node][:]...)
+		}
+		tails[i] = append(e.layout.appendNumber(tail, int64(len(packed))), packed...)
+	}
+	return tails, &caps.CHK{Key: e.key, UEBHash: hashes.UEB(packed), Needed: e.needed, Total: e.total, Size: e.size}, nil
+}

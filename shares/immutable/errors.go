@@ -1,0 +1,15 @@
+package immutable
+
+import "errors"
+
+// ErrCorrupt is matched by errors that say that a share's bytes are wrong:
+// its server should hear of it, and another share be used. Errors of a
+// ShareReader never match it unless they do so by themselves.
+var ErrCorrupt = errors.New("corrupt share")
+
+type corruptError struct{ why string }
+
+func corrupt(why string) error { return &corruptError{why} }
+
+func (e *corruptError) Error() string        { return "corrupt share: " + e.why }
+func (e *corruptError) Is(target error) bool { return target == ErrCorrupt }

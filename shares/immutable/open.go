@@ -1,0 +1,172 @@
+package immutable
+
+import (
+	"context"
+	"encoding/binary"
+
+	"lafs/shares/hashes"
+)
+
+// wholeShare is the size, in bytes, up to which a share is read whole when it
+// is opened; and up to which a bit more is read in one piece rather than in
+// several. About what a fresh circuit carries in one trip.
+const wholeShare = 64 << 10
+
+// OpenShare reads what proves the blocks of share number n, and checks it up
+// to the cap. Where the share is laid out as writers do it, with segments of
+// 1 MiB at most, or with the segments that a share opened earlier has shown,
+// all reads go out at once, and of a small share its blocks come along. Any
+// other layout takes up to two rounds more; old segments, of 128 KiB, at most
+// one.
+//
+// ErrCorrupt: the share is wrong. Other errors are the reader's, or say that
+// the file is of a kind that is not read.
+func (d *Decoder) OpenShare(ctx context.Context, n int, r ShareReader) (*Share, error) {
+	if n < 0 || n >= d.cap.Total {
+		return nil, corrupt("its number is none of the file's")
+	}
+	guesses := d.guesses()
+	s := &source{reader: r}
+	if err := s.fetch(ctx, firstSpans(guesses)...); err != nil {
+		return nil, err
+	}
+	l, err := readLayout(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.fetch(ctx, d.secondSpans(l, guesses)...); err != nil {
+		return nil, err
+	}
+	f, err := d.readUEB(ctx, s, l)
+	if err != nil {
+		return nil, err
+	}
+	share := &Share{file: f, layout: l, source: s, blocks: newLeaves(f.segments)}
+	if err := share.prove(ctx, n); err != nil {
+		return nil, err
+	}
+	share.source = &source{reader: r, held: s.smallWhole()}
+	return share, nil
+}
+
+// smallWhole keeps, of what is held, a small share that was read whole.
+func (s *source) smallWhole() []held {
+	for _, h := range s.held {
+		if h.offset == 0 && h.length > headerSizeV2 {
+			return []held{h}
+		}
+	}
+	return nil
+}
+
+// A guess is a way in which the share may be laid out.
+type guess struct {
+	*geometry
+	layout
+	crypttext bool // its crypttext hashes are wanted
+}
+
+// guesses lists the layouts that are likely, the likeliest first. None of
+// them may be right.
+func (d *Decoder) guesses() []guess {
+	if f := d.known(); f != nil {
+		return []guess{{f.geometry, newLayout(f.geometry), !f.crypttext.proved()}}
+	}
+	var out []guess
+	for _, segSize := range []int64{DefaultSegmentSize, OldSegmentSize} {
+		p := Params{Needed: d.cap.Needed, Total: d.cap.Total, MaxSegmentSize: segSize}
+		if g, err := p.geometry(d.cap.Size); err == nil {
+			out = append(out, guess{g, newLayout(g), true})
+		}
+	}
+	return out
+}
+
+// end is behind the longest UEB that there could be.
+func (g guess) end() int64 { return g.uebSpan().end() }
+
+// uebSpan holds the UEB's length and the longest UEB.
+func (l layout) uebSpan() span { return span{l.ueb, l.lengthSize() + maxUEB} }
+
+// proofs is all but header and data, as far as it is read.
+func (g guess) proofs() []span {
+	from := g.blocks
+	if g.crypttext {
+		from = g.layout.crypttext
+	}
+	if g.end()-from <= wholeShare {
+		return []span{{from, g.end() - from}}
+	}
+	row := newLeaves(g.segments)
+	spans := []span{row.topSpan(g.blocks), {g.chain, g.end() - g.chain}}
+	if g.crypttext {
+		spans = append(spans, row.topSpan(g.layout.crypttext))
+	}
+	return spans
+}
+
+// firstSpans are to be read before anything is known of the share: all of it
+// if it is small by every guess; else header and proofs, by every guess if
+// that is little more than by the first.
+func firstSpans(guesses []guess) []span {
+	var most int64
+	for _, g := range guesses {
+		most = max(most, g.end())
+	}
+	if most-maxUEB <= wholeShare {
+		return []span{{0, max(most, headerSizeV2+1)}}
+	}
+	spans := []span{{0, headerSizeV2}}
+	if len(guesses) == 0 {
+		return spans
+	}
+	proofs := guesses[0].proofs()
+	if len(guesses) == 2 {
+		other := guesses[1].proofs()
+		if both := proofs[0].join(other[0]); len(proofs) == 1 && len(other) == 1 && both.length <= wholeShare {
+			proofs = []span{both}
+		}
+	}
+	return append(spans, proofs...)
+}
+
+// secondSpans are to be read once the header is known: nothing new if a guess
+// was right.
+func (d *Decoder) secondSpans(l layout, guesses []guess) []span {
+	for _, g := range guesses {
+		if g.layout == l {
+			return g.proofs()
+		}
+	}
+	chain := int64(len(hashes.Path(d.cap.Total, 0))) * chainEntry
+	return []span{l.uebSpan(), {l.chain, chain}}
+}
+
+func readLayout(ctx context.Context, s *source) (layout, error) {
+	header, err := s.upTo(ctx, span{0, headerSizeV2})
+	if err != nil {
+		return layout{}, err
+	}
+	return parseHeader(header)
+}
+
+func (d *Decoder) readUEB(ctx context.Context, s *source, l layout) (*file, error) {
+	raw, err := s.upTo(ctx, l.uebSpan())
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(raw)) < l.lengthSize() {
+		return nil, corrupt("it ends before its UEB")
+	}
+	length := uint64(0)
+	if l.version == 1 {
+		length = uint64(binary.BigEndian.Uint32(raw))
+	} else {
+		length = binary.BigEndian.Uint64(raw)
+	}
+	raw = raw[l.lengthSize():]
+	if length >= maxUEB || length > uint64(len(raw)) {
+		return nil, corrupt("its UEB has a wrong length")
+	}
+	return d.learn(raw[:length])
+}
