@@ -41,8 +41,9 @@ func TestCapVectors(t *testing.T) {
 			t.Errorf("vector %d, %d of %d, %d bytes: got %q, want %q", i, p.Needed, p.Total, len(plaintext), got, v.Expected)
 		}
 	}
-	if count != 120 {
-		t.Errorf("%d CHK vectors in the file, want 120", count)
+	t.Logf("%d CHK vectors", count)
+	if count == 0 {
+		t.Error("no CHK vector in the file")
 	}
 }
 
