@@ -10,8 +10,9 @@ package placement
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha1" //nolint:gosec // the format's choice, and no secret hangs on it
 	"slices"
+
+	"lafs/shares/hashes"
 )
 
 // Permute returns servers in the order in which the storage index si visits
@@ -20,12 +21,12 @@ import (
 // as it was.
 func Permute[S any](si [16]byte, servers []S, seed func(S) []byte) []S {
 	type ranked struct {
-		place  [sha1.Size]byte
+		place  [20]byte
 		server S
 	}
 	all := make([]ranked, len(servers))
 	for i, s := range servers {
-		all[i] = ranked{sha1.Sum(slices.Concat(si[:], seed(s))), s}
+		all[i] = ranked{hashes.Permute(si, seed(s)), s}
 	}
 	slices.SortStableFunc(all, func(a, b ranked) int { return bytes.Compare(a.place[:], b.place[:]) })
 	out := make([]S, len(all))

@@ -1,0 +1,291 @@
+package grid
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"lafs/shares/caps"
+	"lafs/shares/immutable"
+	"lafs/shares/placement"
+	"lafs/shares/storage"
+)
+
+// An upload is one upload under way. Its fields belong to the goroutine that
+// runs it; what senders learn is handed over when they have ended.
+type upload struct {
+	g         *Grid
+	opts      UploadOptions
+	si        caps.StorageIndex
+	shareSize int64
+	src       Source
+	params    immutable.Params
+	key       *caps.ReadKey
+	cands     []*candidate // in permuted order
+	asked     int          // the first so many of cands are in play
+	pushed    int          // shares sent
+}
+
+// A candidate is one server as this upload knows it.
+type candidate struct {
+	server   Server
+	secret   *storage.UploadSecret
+	lease    *storage.LeaseSecrets
+	answered bool         // it has answered our first question
+	open     bool         // it may take more shares
+	failures int          // failed questions and sendings
+	lastErr  error        // the last failure
+	has      map[int]bool // shares it holds whole
+	sent     map[int]bool // those of has that we sent
+	ready    map[int]bool // shares that it has reserved space for
+}
+
+// giveUpAfter is how many failures end a server's part in an upload. One is
+// forgiven: circuits break, servers restart.
+const giveUpAfter = 2
+
+func (g *Grid) newUpload(si caps.StorageIndex, shareSize int64, opts UploadOptions) *upload {
+	u := &upload{g: g, opts: opts, si: si, shareSize: shareSize}
+	seed := func(s Server) []byte { return s.Seed }
+	for _, s := range placement.Permute(si, g.cfg.Servers(), seed) {
+		u.cands = append(u.cands, &candidate{
+			server: s,
+			secret: g.cfg.LeaseSecret.uploadFor(si, s),
+			lease:  g.cfg.LeaseSecret.leaseFor(si, s),
+			open:   true,
+			has:    make(map[int]bool),
+			sent:   make(map[int]bool),
+			ready:  make(map[int]bool),
+		})
+	}
+	u.asked = min(len(u.cands), 2*opts.Total)
+	return u
+}
+
+// plan lays the shares out over the servers in play, as far as is known.
+func (u *upload) plan() placement.Layout {
+	servers := make([]placement.Server, u.asked)
+	for i, c := range u.cands[:u.asked] {
+		servers[i] = placement.Server{
+			Has:   slices.Collect(maps.Keys(c.has)),
+			Ready: slices.Collect(maps.Keys(c.ready)),
+			Open:  c.open && c.failures < giveUpAfter,
+		}
+	}
+	return placement.Plan(u.opts.Total, u.opts.Happy, servers)
+}
+
+// unready lists what the plan sends to servers that have not agreed to it.
+func (u *upload) unready(lay placement.Layout) map[int][]storage.ShareNumber {
+	out := make(map[int][]storage.ShareNumber)
+	for i, send := range lay.Send {
+		for _, n := range send {
+			if !u.cands[i].ready[n] {
+				out[i] = append(out[i], storage.ShareNumber(n))
+			}
+		}
+	}
+	return out
+}
+
+// place asks servers until every share of the plan has a server that agreed
+// to take it. The first question goes to the first 2N servers at once and
+// asks for everything that an empty grid would be sent: in the common case
+// there is no other.
+func (u *upload) place(ctx context.Context) (placement.Layout, error) {
+	u.opts.Progress(Progress{Phase: "asking"})
+	for {
+		lay := u.plan()
+		questions := u.unready(lay)
+		for i, c := range u.cands[:u.asked] {
+			if _, ok := questions[i]; !ok && !c.answered && c.failures == 0 {
+				questions[i] = nil // only: what do you hold?
+			}
+		}
+		switch {
+		case len(questions) > 0:
+			if err := u.ask(ctx, questions); err != nil {
+				return lay, err
+			}
+		case lay.Happiness >= u.opts.Happy:
+			return lay, nil
+		case u.asked < len(u.cands):
+			u.asked = min(len(u.cands), u.asked+2*u.opts.Total)
+		default:
+			return lay, u.unhappy(lay.Happiness)
+		}
+	}
+}
+
+const (
+	// askTimeout is for a request without much of a body. A cold onion
+	// service takes up to 10 s to reach, with retries several times that.
+	askTimeout = 60 * time.Second
+	// Stragglers are waited for as long again as the others took, twice,
+	// within these bounds: the lower is several warm trips, the upper a cold
+	// start that had to try twice.
+	minGrace = 2 * time.Second
+	maxGrace = 15 * time.Second
+)
+
+// An answer is what a candidate said to a question.
+type answer struct {
+	index      int
+	wanted     []storage.ShareNumber
+	allocation storage.Allocation
+	err        error
+}
+
+// ask puts all questions at once and notes the answers. It ends when all
+// have answered, or when those that have are enough for the whole plan and
+// the others had some more time. It fails only with the context.
+func (u *upload) ask(ctx context.Context, questions map[int][]storage.ShareNumber) error {
+	started := time.Now()
+	askCtx, cancel := context.WithTimeout(ctx, askTimeout)
+	answers := make(chan answer, len(questions))
+	for i, wanted := range questions {
+		c := u.cands[i]
+		go func() {
+			al, err := c.server.Storage.Allocate(askCtx, u.si, wanted, u.shareSize, c.secret, c.lease)
+			answers <- answer{i, wanted, al, err}
+		}()
+	}
+	pending := maps.Clone(questions)
+	defer func() {
+		// Who starts a goroutine waits for it.
+		cancel()
+		for range pending {
+			<-answers
+		}
+	}()
+	var grace <-chan time.Time
+	for len(pending) > 0 {
+		select {
+		case a := <-answers:
+			delete(pending, a.index)
+			u.note(a)
+			if grace == nil && u.enough(pending) {
+				grace = time.After(min(max(2*time.Since(started), minGrace), maxGrace))
+			}
+		case <-grace:
+			for i := range pending {
+				u.failed(u.cands[i], errSlow)
+			}
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return ctx.Err()
+}
+
+// errSlow is the failure of a server that others did not wait for.
+var errSlow = errors.New("slower than the others")
+
+// enough reports whether the upload can do without the servers that have not
+// answered yet.
+func (u *upload) enough(pending map[int][]storage.ShareNumber) bool {
+	servers := make([]placement.Server, u.asked)
+	for i, c := range u.cands[:u.asked] {
+		if _, ok := pending[i]; !ok && c.answered {
+			servers[i] = placement.Server{Has: slices.Collect(maps.Keys(c.has)), Ready: slices.Collect(maps.Keys(c.ready)), Open: c.open && c.failures < giveUpAfter}
+		}
+	}
+	lay := placement.Plan(u.opts.Total, u.opts.Happy, servers)
+	return lay.Happiness >= u.opts.Happy && len(lay.Unplaced) == 0
+}
+
+// note takes an answer in. A server that took less than was asked takes no
+// more.
+func (u *upload) note(a answer) {
+	c := u.cands[a.index]
+	if a.err != nil {
+		u.failed(c, a.err)
+		return
+	}
+	c.answered = true
+	for _, n := range a.allocation.AlreadyHave {
+		if int(n) < u.opts.Total {
+			c.has[int(n)] = true
+			delete(c.ready, int(n))
+		}
+	}
+	for _, n := range a.allocation.Allocated {
+		if slices.Contains(a.wanted, n) && !c.has[int(n)] {
+			c.ready[int(n)] = true
+		}
+	}
+	for _, n := range a.wanted {
+		if !c.has[int(n)] && !c.ready[int(n)] {
+			c.open = false
+		}
+	}
+}
+
+// failed notes a failure. A server that refuses for good is closed; one that
+// could not be reached keeps a second chance, but what it agreed to is void.
+func (u *upload) failed(c *candidate, err error) {
+	c.failures++
+	c.lastErr = err
+	clear(c.ready)
+	for _, final := range []error{storage.ErrUnauthorized, storage.ErrNoSpace, storage.ErrTooLarge, storage.ErrPeer, storage.ErrBadRequest, context.DeadlineExceeded, errSlow} {
+		if errors.Is(err, final) {
+			c.failures = giveUpAfter
+		}
+	}
+	if c.failures < giveUpAfter {
+		u.g.cfg.Log.Debug("storage server failed once", "server", c.server.label(), "file", u.si, "err", err)
+		return
+	}
+	u.g.cfg.Log.Info("storage server left out of an upload", "server", c.server.label(), "file", u.si, "err", err)
+}
+
+func (u *upload) unhappy(happiness int) error {
+	e := &UnhappyError{Happiness: happiness, Happy: u.opts.Happy, Needed: u.opts.Needed, Total: u.opts.Total, Known: len(u.cands)}
+	for _, c := range u.cands {
+		switch name := c.server.label(); {
+		case c.failures >= giveUpAfter || !c.answered:
+			e.Unreached = append(e.Unreached, describe(name, c.lastErr))
+		case !c.open:
+			e.Reached = append(e.Reached, name+" (takes no more)")
+		default:
+			e.Reached = append(e.Reached, name)
+		}
+	}
+	return e
+}
+
+// describe adds to a server's name why it did not do, in words of our own.
+func describe(name string, err error) string {
+	for _, known := range []error{
+		storage.ErrUnauthorized, storage.ErrConflict, storage.ErrNoSpace, storage.ErrTooLarge, storage.ErrBadRequest,
+		storage.ErrBusy, storage.ErrBroken, storage.ErrPeer, errSlow,
+	} {
+		if errors.Is(err, known) {
+			return fmt.Sprintf("%s (%s)", name, known)
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return name + " (no answer in time)"
+	}
+	return name + " (not reached)"
+}
+
+// abandonRest gives back, in the background, the space that was reserved and
+// is not needed.
+func (u *upload) abandonRest() {
+	for _, c := range u.cands {
+		for n := range c.ready {
+			if c.failures >= giveUpAfter {
+				break
+			}
+			u.g.background(func(ctx context.Context) {
+				// Best effort: the server drops it after 30 minutes anyway.
+				_ = c.server.Storage.Abort(ctx, u.si, storage.ShareNumber(n), c.secret)
+			})
+		}
+	}
+}

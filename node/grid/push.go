@@ -1,0 +1,294 @@
+package grid
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"lafs/shares/caps"
+	"lafs/shares/immutable"
+	"lafs/shares/placement"
+	"lafs/shares/storage"
+)
+
+// A push is one pass over the file that sends shares to the servers that
+// agreed to take them. Memory is taken a segment at a time and given back
+// when every server has acknowledged its block of it, so the encoder runs
+// ahead of the slowest server by no more than the transfer's memory.
+type push struct {
+	u       *upload
+	account *account
+	queues  []*queue
+	byShare map[int][]*stream
+	workers sync.WaitGroup
+	started time.Time
+	waited  time.Duration // time that the encoder stood still for a server
+
+	mu    sync.Mutex
+	acked int64 // guarded by mu; bytes that servers have acknowledged
+	total int64
+}
+
+// push encodes the file and sends what lay says. Failures of servers are
+// noted in the candidates; the error is the source's or the context's. The
+// cap is nil if the pass was broken off to plan again.
+func (u *upload) push(ctx context.Context, enc *immutable.Encoder, lay placement.Layout) (*caps.CHK, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	p := &push{u: u, account: u.g.account(), byShare: make(map[int][]*stream), started: time.Now()}
+	for i, send := range lay.Send {
+		if len(send) > 0 {
+			p.addQueue(ctx, u.cands[i], send)
+		}
+	}
+	cap, err := p.run(ctx, enc)
+	cancel()
+	p.workers.Wait()
+	for _, q := range p.queues {
+		q.clear()
+	}
+	early := errors.Is(err, errReplan)
+	if err != nil && !early {
+		return nil, err
+	}
+	for _, q := range p.queues {
+		p.settle(q, early)
+	}
+	return cap, nil
+}
+
+// errReplan ends a pass that can no longer make the upload happy: shares
+// must go to other servers. What has arrived is not sent again.
+var errReplan = errors.New("too many servers failed in mid-upload")
+
+// hopeless reports whether what is held and what is still being sent do not
+// make the upload happy.
+func (p *push) hopeless() bool {
+	return len(p.queues) > 0 && p.happinessWithout(nil) < p.u.opts.Happy
+}
+
+// happinessWithout is what the pass reaches if every live queue but one
+// succeeds.
+func (p *push) happinessWithout(lost *queue) int {
+	held := make(map[int][]*candidate)
+	for _, c := range p.u.cands {
+		for n := range c.has {
+			held[n] = append(held[n], c)
+		}
+	}
+	for _, q := range p.queues {
+		if q == lost || q.failed() {
+			continue
+		}
+		for _, s := range q.streams {
+			held[s.n] = append(held[s.n], q.cand)
+		}
+	}
+	return placement.Happiness(held)
+}
+
+func (p *push) addQueue(ctx context.Context, c *candidate, send []int) {
+	qctx, cancel := context.WithCancelCause(ctx)
+	q := &queue{p: p, cand: c, ctx: qctx, cancel: cancel, window: firstWindow}
+	for _, n := range send {
+		s := &stream{q: q, n: n}
+		q.streams = append(q.streams, s)
+		p.byShare[n] = append(p.byShare[n], s)
+		p.total += p.u.shareSize
+	}
+	p.queues = append(p.queues, q)
+}
+
+func (p *push) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, error) {
+	in, err := openInput(ctx, p.u.src)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	header := enc.Header()
+	if err := p.feedAll(ctx, func(int) []byte { return header }, int64(len(header)), false); err != nil {
+		return nil, err
+	}
+	size, segment := p.u.src.Size(), enc.SegmentSize()
+	plaintext := make([]byte, min(size, segment))
+	last := enc.NumSegments() - 1
+	seen := 0 // failed servers that were looked at
+	for s := 0; s <= last; s++ {
+		part := plaintext[:min(segment, size-int64(s)*segment)]
+		if err := in.fill(part); err != nil {
+			return nil, err
+		}
+		if failed := p.failures(); failed > seen {
+			seen = failed
+			if p.hopeless() {
+				return nil, errReplan
+			}
+		}
+		cost := int64(len(part)) / int64(p.u.opts.Needed) * int64(p.u.opts.Total)
+		h, err := p.reserve(ctx, cost)
+		if err != nil {
+			return nil, err
+		}
+		blocks, err := enc.Encode(part)
+		if err != nil {
+			h.release()
+			return nil, err
+		}
+		p.feed(h, func(n int) []byte { return blocks[n] }, false)
+	}
+	if err := in.end(); err != nil {
+		return nil, err
+	}
+	tails, cap, err := enc.Finish()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.feedAll(ctx, func(n int) []byte { return tails[n] }, int64(len(tails)*len(tails[0])), true); err != nil {
+		return nil, err
+	}
+	return cap, p.drain(ctx)
+}
+
+// reserve waits for memory. While it waits, unfinished small pieces are sent
+// as they are, so that all memory in use is on its way to a server.
+func (p *push) reserve(ctx context.Context, n int64) (*hold, error) {
+	if h := p.account.tryTake(n, 1); h != nil {
+		return h, nil
+	}
+	for _, q := range p.queues {
+		for _, s := range q.streams {
+			s.flush()
+		}
+	}
+	for {
+		before := time.Now()
+		wctx, cancel := context.WithTimeout(ctx, lookEvery)
+		h, err := p.account.take(wctx, n, 1)
+		cancel()
+		p.waited += time.Since(before)
+		if err == nil {
+			return h, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		p.dropStraggler()
+	}
+}
+
+func (p *push) feedAll(ctx context.Context, part func(n int) []byte, cost int64, end bool) error {
+	h, err := p.reserve(ctx, cost)
+	if err != nil {
+		return err
+	}
+	p.feed(h, part, end)
+	return nil
+}
+
+// feed appends part(n) to every stream of share n. The caller's own use of h
+// ends here.
+func (p *push) feed(h *hold, part func(n int) []byte, end bool) {
+	for n, streams := range p.byShare {
+		for _, s := range streams {
+			s.add(part(n), h)
+			if end {
+				s.flush()
+			}
+		}
+	}
+	h.release()
+}
+
+const (
+	// lookEvery is how often a standing encoder looks for whom it waits.
+	lookEvery = 5 * time.Second
+	// A server that makes the others wait is kept for slowGrace, since a
+	// relay may stall for 20 s and then go on, and beyond that for half of
+	// the time that the upload has taken.
+	slowGrace = 30 * time.Second
+)
+
+// dropStraggler gives up the server that the others wait for, if they have
+// waited long and the upload stays happy without it. A server is a straggler
+// if it owes twice what the median server owes: when all are equally behind,
+// our own link is what is slow.
+func (p *push) dropStraggler() {
+	if p.waited < slowGrace+time.Since(p.started)/2 {
+		return
+	}
+	var worst *queue
+	var most int64
+	var owed []int64
+	for _, q := range p.queues {
+		n := q.owes()
+		owed = append(owed, n)
+		if n > most {
+			worst, most = q, n
+		}
+	}
+	if worst == nil || most < 2*median(owed) {
+		return
+	}
+	if p.happinessWithout(worst) >= p.u.opts.Happy {
+		worst.fail(errSlow)
+	}
+}
+
+// drain waits until everything is acknowledged or given up.
+func (p *push) drain(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.workers.Wait()
+	}()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return ctx.Err()
+		case <-tick.C:
+			p.waited += lookEvery
+			p.dropStraggler()
+		case <-ctx.Done():
+			<-done
+			return ctx.Err()
+		}
+	}
+}
+
+func (p *push) failures() int {
+	n := 0
+	for _, q := range p.queues {
+		if q.failed() {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *push) progress(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.acked += int64(n)
+	p.u.opts.Progress(Progress{Phase: "sending", Done: min(p.acked, p.total), Total: p.total})
+}
+
+// settle writes into the candidate what became of its shares. A pass that
+// was broken off early blames nobody for a share that is not whole.
+func (p *push) settle(q *queue, early bool) {
+	for _, s := range q.streams {
+		delete(q.cand.ready, s.n)
+		if s.whole {
+			q.cand.has[s.n], q.cand.sent[s.n] = true, true
+			p.u.pushed++
+		} else if s.err == nil && !early {
+			s.err = storage.ErrPeer // every byte was acknowledged
+		}
+	}
+	if q.err != nil {
+		p.u.failed(q.cand, q.err)
+	} else if err := q.firstShareError(); err != nil {
+		p.u.failed(q.cand, err)
+	}
+}

@@ -1,0 +1,327 @@
+package grid
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"lafs/shares/storage"
+)
+
+const (
+	// writeSize is what one write carries, if the share has that much left.
+	writeSize = 256 << 10
+	// firstWindow and maxWindow are how many writes are in flight at one
+	// server: at first, and at most. 8 of 256 KiB keep 3 MB/s going at a
+	// trip of 0.6 s, more than the circuits of one peer carry.
+	firstWindow = 4
+	maxWindow   = 8
+	// smallWrite is a write that takes no place in the window: what it
+	// carries fits a fresh circuit's window beside others.
+	smallWrite = 64 << 10
+	// A write that is acknowledged within fastWrite widens the window by
+	// one; one that takes longer than slowWrite halves it.
+	fastWrite = 5 * time.Second
+	slowWrite = 20 * time.Second
+	// writeTimeout ends a write that makes no end: 256 KiB, eight at a time,
+	// still pass at 12 kB/s.
+	writeTimeout = 3 * time.Minute
+	// writeTries is how often a write is tried when the connection breaks:
+	// writing the same bytes again is harmless. retryDelay lets a server or
+	// a circuit come back.
+	writeTries = 3
+	retryDelay = 2 * time.Second
+)
+
+// A queue sends one server its shares, several writes at a time.
+type queue struct {
+	p       *push
+	cand    *candidate
+	streams []*stream
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+
+	mu       sync.Mutex
+	waiting  []write // guarded by mu
+	inFlight int     // guarded by mu; writes that count for the window
+	owed     int64   // guarded by mu; bytes in waiting and in flight
+	window   int     // guarded by mu
+	err      error   // guarded by mu; why the server was given up
+}
+
+// A stream is one share on its way to one server. pending belongs to the
+// encoder's goroutine, the rest to the queue's mutex.
+type stream struct {
+	q       *queue
+	n       int
+	pending write
+	next    int64           // offset of the next byte to be fed
+	missing []storage.Range // what the server last said is missing; nil before
+	whole   bool            // the server said that nothing is missing
+	err     error
+}
+
+// A write is bytes of a share, with the memory that they stand for.
+type write struct {
+	s      *stream
+	offset int64
+	data   []byte
+	holds  []*hold
+}
+
+func (w *write) release() {
+	for _, h := range w.holds {
+		h.release()
+	}
+	w.holds = nil
+}
+
+// add appends a part of the share. The bytes are copied: the encoder uses
+// its buffers again.
+func (s *stream) add(part []byte, h *hold) {
+	for len(part) > 0 {
+		if s.q.failed() {
+			s.drop()
+			return
+		}
+		if s.pending.data == nil {
+			s.pending = write{s: s, offset: s.next, data: make([]byte, 0, min(writeSize, s.q.p.u.shareSize-s.next))}
+		}
+		n := min(len(part), writeSize-len(s.pending.data))
+		s.pending.data = append(s.pending.data, part[:n]...)
+		h.refs.Add(1)
+		s.pending.holds = append(s.pending.holds, h)
+		s.next += int64(n)
+		part = part[n:]
+		if len(s.pending.data) == writeSize {
+			s.flush()
+		}
+	}
+}
+
+// flush queues what is pending.
+func (s *stream) flush() {
+	if s.pending.data == nil {
+		return
+	}
+	w := s.pending
+	s.pending = write{}
+	s.q.put(w)
+}
+
+func (s *stream) drop() {
+	s.pending.release()
+	s.pending = write{}
+}
+
+func (q *queue) put(w write) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err != nil || q.ctx.Err() != nil {
+		w.release()
+		return
+	}
+	q.waiting = append(q.waiting, w)
+	q.owed += int64(len(w.data))
+	q.pump()
+}
+
+// pump starts writes as the window allows. The caller holds mu.
+func (q *queue) pump() {
+	for len(q.waiting) > 0 {
+		w := q.waiting[0]
+		counts := len(w.data) >= smallWrite
+		if counts && q.inFlight >= q.window {
+			return
+		}
+		q.waiting = q.waiting[1:]
+		if counts {
+			q.inFlight++
+		}
+		q.p.workers.Go(func() {
+			started := time.Now()
+			err := q.send(w)
+			q.finish(w, counts, time.Since(started), err)
+		})
+	}
+}
+
+// finish notes the end of a write and starts others.
+func (q *queue) finish(w write, counted bool, took time.Duration, err error) {
+	size := len(w.data)
+	w.release()
+	if err == nil {
+		q.p.progress(size)
+	} else if isShareError(err) {
+		q.mu.Lock()
+		if w.s.err == nil {
+			w.s.err = err
+		}
+		q.mu.Unlock()
+	} else {
+		q.fail(err)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.owed -= int64(size)
+	if counted {
+		q.inFlight--
+		switch {
+		case took < fastWrite:
+			q.window = min(q.window+1, maxWindow)
+		case took > slowWrite:
+			q.window = max(q.window/2, 1)
+		}
+	}
+	q.pump()
+}
+
+// isShareError tells failures that concern one share from those that end a
+// server's part.
+func isShareError(err error) bool {
+	return errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrConflict)
+}
+
+// send writes until it is acknowledged or there is no hope.
+func (q *queue) send(w write) error {
+	var err error
+	for try := range writeTries {
+		if q.skip(w) {
+			return nil
+		}
+		if try > 0 && !pause(q.ctx, retryDelay) {
+			return context.Cause(q.ctx)
+		}
+		var missing []storage.Range
+		ctx, cancel := context.WithTimeout(q.ctx, writeTimeout)
+		missing, err = q.cand.server.Storage.Write(ctx, q.p.u.si, storage.ShareNumber(w.s.n), q.cand.secret, w.offset, w.data)
+		cancel()
+		switch {
+		case err == nil:
+			q.answered(w.s, missing)
+			return nil
+		case q.ctx.Err() != nil:
+			return context.Cause(q.ctx)
+		case errors.Is(err, storage.ErrNotFound) && q.nowWhole(w.s):
+			return nil
+		case !errors.Is(err, storage.ErrUnreachable) && !errors.Is(err, storage.ErrBusy) || errors.Is(err, context.DeadlineExceeded):
+			return err
+		}
+	}
+	return err
+}
+
+// nowWhole asks whether a share that no longer takes writes has become
+// whole: the answer to its last write may have been lost.
+func (q *queue) nowWhole(s *stream) bool {
+	ctx, cancel := context.WithTimeout(q.ctx, askTimeout)
+	defer cancel()
+	held, err := q.cand.server.Storage.Shares(ctx, storage.Immutable, q.p.u.si)
+	if err != nil || !slices.Contains(held, storage.ShareNumber(s.n)) {
+		return false
+	}
+	q.answered(s, nil)
+	return true
+}
+
+// answered notes what the server says is missing. Answers may come in any
+// order, but once nothing is missing nothing ever is.
+func (q *queue) answered(s *stream, missing []storage.Range) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.missing = append([]storage.Range{}, missing...)
+	if len(missing) == 0 {
+		s.whole = true
+	}
+}
+
+// skip reports whether w need not be sent: its share has failed, or the
+// server has the bytes from an earlier, broken-off upload.
+func (q *queue) skip(w write) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.s.err != nil || w.s.whole {
+		return true
+	}
+	if w.s.missing == nil {
+		return false
+	}
+	end := w.offset + int64(len(w.data))
+	for _, r := range w.s.missing {
+		if r.Begin < end && w.offset < r.End {
+			return false
+		}
+	}
+	return true
+}
+
+// fail gives the server up: what waits is dropped, what is in flight ends.
+func (q *queue) fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.err != nil {
+		return
+	}
+	q.err = err
+	for _, w := range q.waiting {
+		q.owed -= int64(len(w.data))
+		w.release()
+	}
+	q.waiting = nil
+	q.cancel(err)
+}
+
+// clear gives back the memory of what was never sent, once nothing is in
+// flight.
+func (q *queue) clear() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, w := range q.waiting {
+		w.release()
+	}
+	q.waiting = nil
+	for _, s := range q.streams {
+		s.drop()
+	}
+}
+
+func (q *queue) failed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.err != nil
+}
+
+func (q *queue) owes() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.owed
+}
+
+// firstShareError returns why one of the shares did not get whole.
+func (q *queue) firstShareError() error {
+	for _, s := range q.streams {
+		if s.err != nil && !s.whole {
+			return s.err
+		}
+	}
+	return nil
+}
+
+// pause waits, or reports false when ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func median(n []int64) int64 {
+	sorted := slices.Sorted(slices.Values(n))
+	return sorted[len(sorted)/2]
+}

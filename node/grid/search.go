@@ -1,0 +1,255 @@
+package grid
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"lafs/shares/caps"
+	"lafs/shares/immutable"
+	"lafs/shares/placement"
+	"lafs/shares/storage"
+)
+
+// A search finds the shares of one file and keeps what is known of them. It
+// lives as long as the File.
+type search struct {
+	g    *Grid
+	cap  *caps.CHK
+	si   caps.StorageIndex
+	dec  *immutable.Decoder
+	ctx  context.Context // of listing and opening shares, which serve all copies
+	stop context.CancelFunc
+	work sync.WaitGroup
+	once sync.Once
+
+	mu      sync.Mutex
+	changed chan struct{} // guarded by mu; closed and replaced when anything below changes
+	holders []*holder     // guarded by mu
+	pending int           // guarded by mu; servers that have not answered
+	shares  []*remote     // guarded by mu
+}
+
+// A holder is one server in a search. Its fields are guarded by the search.
+type holder struct {
+	server   Server
+	answered bool
+	failures int
+	retryAt  time.Time // not before, after a failure
+	corrupt  bool      // it holds a corrupt share
+	inFlight int       // reads under way
+	pace     time.Duration
+}
+
+// A remote is one share at one server. Its fields are guarded by the search,
+// except share and err, which opened guards.
+type remote struct {
+	h      *holder
+	n      int
+	bad    bool
+	opened chan struct{} // nil before somebody opens it; closed when that ended
+	share  *immutable.Share
+	err    error
+}
+
+func (g *Grid) newSearch(c *caps.CHK, dec *immutable.Decoder) *search {
+	s := &search{g: g, cap: c, si: c.StorageIndex(), dec: dec, changed: make(chan struct{})}
+	s.ctx, s.stop = context.WithCancel(g.ctx)
+	return s
+}
+
+func (s *search) close() {
+	s.stop()
+	s.work.Wait()
+}
+
+// start asks all known servers at once which shares they hold.
+func (s *search) start() {
+	s.once.Do(func() {
+		servers := placement.Permute(s.si, s.g.cfg.Servers(), func(s Server) []byte { return s.Seed })
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.pending = len(servers)
+		for _, server := range servers {
+			h := &holder{server: server}
+			s.holders = append(s.holders, h)
+			s.work.Go(func() { s.list(h) })
+		}
+	})
+}
+
+func (s *search) list(h *holder) {
+	var held []storage.ShareNumber
+	var err error
+	for try := range listTries {
+		if try > 0 && !pause(s.ctx, retryDelay) {
+			break
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, askTimeout)
+		held, err = h.server.Storage.Shares(ctx, storage.Immutable, s.si)
+		cancel()
+		if !errors.Is(err, storage.ErrUnreachable) || errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending--
+	if err == nil {
+		h.answered = true
+		slices.Sort(held)
+		for _, n := range slices.Compact(held) {
+			if int(n) < s.cap.Total {
+				s.shares = append(s.shares, &remote{h: h, n: int(n)})
+			}
+		}
+	}
+	s.wake()
+}
+
+// listTries is how often a server is asked for its shares when the
+// connection breaks.
+const listTries = 2
+
+// wake tells all that wait that something changed. The caller holds mu.
+func (s *search) wake() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+const (
+	// readFailures end a server's part in a download.
+	readFailures = 3
+	// untriedPace stands for the pace of a server that has not been read yet.
+	untriedPace = time.Second
+)
+
+// pick returns a share with a number not in taken, from the server that is
+// likely to answer first, and counts it as being read. If there is none now,
+// it returns a channel that is closed when there may be, and whether that
+// can still happen at all.
+func (s *search) pick(taken map[int]bool) (r *remote, changed <-chan struct{}, hope bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	var best *remote
+	hope = s.pending > 0
+	for _, r := range s.shares {
+		if r.bad || taken[r.n] || r.h.failures >= readFailures {
+			continue
+		}
+		hope = true
+		if now.Before(r.h.retryAt) {
+			continue
+		}
+		if best == nil || better(r, best) {
+			best = r
+		}
+	}
+	if best != nil {
+		best.h.inFlight++
+	}
+	return best, s.changed, hope
+}
+
+// better prefers servers without failures, then the one whose queue is
+// likely to be empty first, then shares that are open, then low numbers:
+// they are the file's own bytes and need no arithmetic.
+func better(a, b *remote) bool {
+	return cmp.Or(
+		cmp.Compare(a.h.failures, b.h.failures),
+		cmp.Compare(a.h.expected(), b.h.expected()),
+		-cmp.Compare(b2i(a.opened != nil), b2i(b.opened != nil)),
+		cmp.Compare(a.n, b.n),
+	) < 0
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (h *holder) expected() time.Duration {
+	pace := h.pace
+	if pace == 0 {
+		pace = untriedPace
+	}
+	// Paces within a factor of the trip's own scatter count as equal.
+	return time.Duration(h.inFlight+1) * pace.Round(untriedPace/4)
+}
+
+// read notes the end of a read that took so long, with its outcome.
+func (s *search) read(r *remote, took time.Duration, err error, cancelled bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.wake()
+	h := r.h
+	h.inFlight--
+	switch {
+	case cancelled:
+		// It lost against others: at least as slow as this.
+		h.pace = max(h.pace, took)
+	case err == nil:
+		h.failures = 0
+		if h.pace == 0 {
+			h.pace = took
+		}
+		h.pace = (3*h.pace + took) / 4
+	case errors.Is(err, immutable.ErrCorrupt):
+		s.corrupt(r)
+	case errors.Is(err, storage.ErrNotFound):
+		r.bad = true
+	default:
+		h.failures++
+		if errors.Is(err, storage.ErrPeer) {
+			h.failures = readFailures
+		}
+		h.retryAt = time.Now().Add(time.Duration(h.failures) * retryDelay)
+		s.g.cfg.Log.Debug("reading a share went wrong", "server", h.server.label(), "share", r.n, "file", s.si, "err", err)
+	}
+}
+
+// corrupt drops a share and tells its server. The caller holds mu.
+func (s *search) corrupt(r *remote) {
+	if r.bad {
+		return
+	}
+	r.bad, r.h.corrupt = true, true
+	server := r.h.server
+	s.g.cfg.Log.Warn("a storage server holds a corrupt share", "server", server.label(), "share", r.n, "file", s.si)
+	s.g.background(func(ctx context.Context) {
+		// Best effort: the server's operator learns of it another time.
+		_ = server.Storage.AdviseCorrupt(ctx, storage.Immutable, s.si, storage.ShareNumber(r.n), "a hash of the share does not match")
+	})
+}
+
+// notEnough describes why there is no hope.
+func (s *search) notEnough() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := &NotEnoughSharesError{Needed: s.cap.Needed, Total: s.cap.Total}
+	good := make(map[int]bool)
+	for _, r := range s.shares {
+		if !r.bad && r.h.failures < readFailures {
+			good[r.n] = true
+		}
+	}
+	e.Found = len(good)
+	for _, h := range s.holders {
+		name := h.server.label()
+		if h.answered && h.failures < readFailures {
+			e.Asked = append(e.Asked, name)
+		} else {
+			e.Unreached = append(e.Unreached, name)
+		}
+		if h.corrupt {
+			e.Corrupt = append(e.Corrupt, name)
+		}
+	}
+	return e
+}

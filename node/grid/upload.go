@@ -1,0 +1,247 @@
+package grid
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"lafs/shares/caps"
+	"lafs/shares/immutable"
+	"lafs/shares/placement"
+)
+
+// UploadOptions change one upload.
+type UploadOptions struct {
+	// Needed, Happy and Total override Config's where they are not zero.
+	Needed, Happy, Total int
+	// Progress, if set, is told how far the upload is: from one goroutine at
+	// a time, often, and it must not block.
+	Progress func(Progress)
+}
+
+// Progress is how far a transfer is.
+type Progress struct {
+	// Phase is "hashing", "asking", "sending" or "receiving".
+	Phase string
+	// Done and Total count bytes: of the plaintext when hashing and
+	// receiving; when sending, of shares that servers have acknowledged.
+	Done, Total int64
+}
+
+// An UploadResult is what became of an upload.
+type UploadResult struct {
+	// Cap reads the file. Secret.
+	Cap caps.Cap
+	// Pushed counts shares sent, Found shares that servers held already.
+	Pushed, Found int
+	// Sharemap lists, for each share number, the ids of servers that hold it.
+	Sharemap map[int][]string
+	// Happiness is what was reached.
+	Happiness int
+}
+
+// replaceBelow is the size up to which shares that were lost on the way are
+// sent to other servers even though the upload is happy without them. Above
+// it, encoding the file again for them costs more than they are worth.
+const replaceBelow = 8 << 20
+
+// Upload encrypts src, spreads its shares and returns the cap. It is done
+// when every share that was planned is durable or its server was given up;
+// happiness decides whether that is a success. Files of up to
+// immutable.LITThreshold bytes are their own cap and reach no server.
+//
+// Errors: *UnhappyError, ErrSourceChanged, those of src, the context's.
+func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*UploadResult, error) {
+	setDefault(&opts.Needed, g.cfg.Needed)
+	setDefault(&opts.Happy, g.cfg.Happy)
+	setDefault(&opts.Total, g.cfg.Total)
+	if opts.Progress == nil {
+		opts.Progress = func(Progress) {}
+	}
+	if err := checkParams(opts.Needed, opts.Happy, opts.Total); err != nil {
+		return nil, err
+	}
+	size := src.Size()
+	if size < 0 {
+		return nil, fmt.Errorf("%w: its size is negative", ErrSourceChanged)
+	}
+	if size <= immutable.LITThreshold {
+		return uploadLiteral(src, size)
+	}
+	params := immutable.Params{Needed: opts.Needed, Total: opts.Total, MaxSegmentSize: g.cfg.MaxSegmentSize}
+	key, err := g.key(ctx, src, params, opts.Progress)
+	if err != nil {
+		return nil, err
+	}
+	enc, err := immutable.NewEncoder(params, size, key)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := g.lockUpload(ctx, enc.StorageIndex())
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	u := g.newUpload(enc.StorageIndex(), enc.ShareSize(), opts)
+	u.src, u.params, u.key = src, params, key
+	defer u.abandonRest()
+	cap, err := u.run(ctx, enc)
+	if err != nil {
+		return nil, err
+	}
+	return u.result(cap), nil
+}
+
+func uploadLiteral(src Source, size int64) (*UploadResult, error) {
+	r, err := src.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open input: %w", err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(io.LimitReader(r, size+1))
+	if err != nil {
+		return nil, fmt.Errorf("read input: %w", err)
+	}
+	if int64(len(data)) != size {
+		return nil, ErrSourceChanged
+	}
+	return &UploadResult{Cap: caps.NewLIT(data), Sharemap: map[int][]string{}}, nil
+}
+
+// key makes the file's key: from the content and the convergence secret, in
+// a pass of its own, or at random.
+func (g *Grid) key(ctx context.Context, src Source, p immutable.Params, progress func(Progress)) (*caps.ReadKey, error) {
+	if g.cfg.Convergence == nil {
+		return immutable.RandomKey(), nil
+	}
+	size := src.Size()
+	keyer, err := immutable.NewKeyer(p, size, g.cfg.Convergence)
+	if err != nil {
+		return nil, err
+	}
+	in, err := openInput(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	buf := make([]byte, min(size, 256<<10))
+	for done := int64(0); done < size; {
+		n := min(size-done, int64(len(buf)))
+		if err := in.fill(buf[:n]); err != nil {
+			return nil, err
+		}
+		if _, err := keyer.Write(buf[:n]); err != nil {
+			return nil, err
+		}
+		done += n
+		progress(Progress{Phase: "hashing", Done: done, Total: size})
+	}
+	if err := in.end(); err != nil {
+		return nil, err
+	}
+	return keyer.Key()
+}
+
+// An input reads a Source once, exactly to its size.
+type input struct {
+	ctx context.Context // ends the reading between two reads
+	io.ReadCloser
+}
+
+func openInput(ctx context.Context, src Source) (*input, error) {
+	r, err := src.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open input: %w", err)
+	}
+	return &input{ctx, r}, nil
+}
+
+func (in *input) fill(p []byte) error {
+	if err := in.ctx.Err(); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(in, p)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrSourceChanged
+	}
+	if err != nil {
+		return fmt.Errorf("read input: %w", err)
+	}
+	return nil
+}
+
+// end checks that nothing follows.
+func (in *input) end() error {
+	var one [1]byte
+	switch _, err := io.ReadFull(in, one[:]); {
+	case err == nil:
+		return ErrSourceChanged
+	case errors.Is(err, io.EOF):
+		return nil
+	default:
+		return fmt.Errorf("read input: %w", err)
+	}
+}
+
+// run asks, sends, and sends again elsewhere what was lost, until the upload
+// is happy or nobody is left to ask. The file is encoded at least once, even
+// if every share is there already: the cap needs the hashes of all shares.
+func (u *upload) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, error) {
+	var cap *caps.CHK
+	for {
+		lay, err := u.place(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if enc == nil {
+			if enc, err = immutable.NewEncoder(u.params, u.src.Size(), u.key); err != nil {
+				return nil, err
+			}
+		}
+		if cap, err = u.push(ctx, enc, lay); err != nil {
+			return nil, err
+		}
+		enc = nil
+		if cap != nil && !u.again() {
+			return cap, nil
+		}
+	}
+}
+
+// again reports whether another round is worth its cost: some share has no
+// home, somebody may take it, and the upload is not happy or cheap to repeat.
+func (u *upload) again() bool {
+	lay := u.plan()
+	sends := 0
+	for _, s := range lay.Send {
+		sends += len(s)
+	}
+	if u.happiness() < u.opts.Happy {
+		return true // place decides whether it can be reached
+	}
+	return sends > 0 && u.src.Size() <= replaceBelow
+}
+
+func (u *upload) happiness() int {
+	held := make(map[int][]int)
+	for i, c := range u.cands {
+		for n := range c.has {
+			held[n] = append(held[n], i)
+		}
+	}
+	return placement.Happiness(held)
+}
+
+func (u *upload) result(cap *caps.CHK) *UploadResult {
+	r := &UploadResult{Cap: cap, Pushed: u.pushed, Sharemap: make(map[int][]string), Happiness: u.happiness()}
+	for _, c := range u.cands {
+		for n := range c.has {
+			r.Sharemap[n] = append(r.Sharemap[n], c.server.ID)
+			if !c.sent[n] {
+				r.Found++
+			}
+		}
+	}
+	return r
+}
