@@ -83,6 +83,12 @@ func TestAddOnionForm(t *testing.T) {
 	}
 	ls[1].Close()
 	f.await("DEL_ONION "+id, 1)
+	if _, err := n.Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}}); err != nil {
+		t.Error("Listen once it was withdrawn:", err)
+	}
+	if _, err := n.Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}}); !errors.Is(err, errTwice) {
+		t.Errorf("Listen twice: got %v, want errTwice", err)
+	}
 }
 
 // A collision passes; another refusal does not, and quotes no key.
@@ -158,6 +164,27 @@ func TestServiceIsAddedAgain(t *testing.T) {
 	n.Close()
 	if _, err := ls[0].Accept(); !errors.Is(err, onion.ErrClosed) || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept after Close: got %v", err)
+	}
+}
+
+// Close does not wait for a Tor that does not answer.
+func TestCloseOfAHungTor(t *testing.T) {
+	key, _ := testKey(t)
+	f := newControl(t, &fakeControl{answer: func(line string) (string, bool) {
+		return "", strings.HasPrefix(line, "ADD_ONION")
+	}})
+	n := startOn(t, f, bare())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := n.Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}})
+		ended <- err
+	}()
+	f.await("ADD_ONION", 1)
+	if err := n.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, onion.ErrClosed) {
+		t.Errorf("Listen: got %v, want ErrClosed", err)
 	}
 }
 

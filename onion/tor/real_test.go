@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"lafs/onion"
 	"lafs/onion/tor"
 )
@@ -114,6 +116,7 @@ func until(t *testing.T, what string, done func() bool) {
 func TestLaunchAndClose(t *testing.T) {
 	needTor(t)
 	run := runDirs(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	data := filepath.Join(t.TempDir(), "with a space", "tor")
 	var mu sync.Mutex
 	var seen []onion.Status
@@ -161,6 +164,26 @@ func TestLaunchAndClose(t *testing.T) {
 	defer mu.Unlock()
 	if len(seen) == 0 {
 		t.Error("Progress was never called")
+	}
+}
+
+// Where no Tor runs, auto launches ours.
+func TestAutoLaunches(t *testing.T) {
+	needTor(t)
+	run := runDirs(t)
+	for _, name := range []string{"TOR_CONTROL_IPC_PATH", "TOR_CONTROL_PORT", "TOR_SOCKS_IPC_PATH", "TOR_SOCKS_PORT"} {
+		t.Setenv(name, "")
+	}
+	n, err := tor.Start(t.Context(), tor.Config{Mode: mode(t, "auto"), TorrcFragment: offline(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer empty(t, run)
+	defer n.Close()
+	if s := n.Status(); s.Mode == "system" {
+		t.Skip("SKIPPED: this machine has a Tor, which auto took")
+	} else if s.Mode != "launch" {
+		t.Errorf("Status: got %+v, want launch", s)
 	}
 }
 

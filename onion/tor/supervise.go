@@ -58,6 +58,8 @@ func (t *Tor) supervise(ctx context.Context, s *session) {
 
 // serve publishes on s what is to be published until s or ctx is over.
 func (t *Tor) serve(ctx context.Context, s *session) {
+	// Close shall not wait for a Tor that hangs.
+	defer context.AfterFunc(ctx, func() { s.conn.Close() })()
 	if err := s.watch(func(code, text string) { t.event(s, code, text) }); err != nil {
 		t.log.Warn("Tor does not tell its events", "err", err)
 	}

@@ -96,11 +96,25 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// within bounds what would hang if the code were wrong.
+func within(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // A control port that says much, or nothing, before it is trusted.
 func TestHostileControlPort(t *testing.T) {
 	t.Run("endless line", func(t *testing.T) {
-		f := newControl(t, &fakeControl{answer: func(string) (string, bool) { return strings.Repeat("x", 1<<20), true }})
-		_, err := openSession(t.Context(), f.endpoint(), true, nil)
+		f := newControl(t, &fakeControl{answer: func(string) (string, bool) { return "250-" + strings.Repeat("x", 1<<20), true }})
+		_, err := openSession(within(t), f.endpoint(), true, nil)
+		if !errors.Is(err, errControlLost) {
+			t.Errorf("openSession: got %v, want errControlLost", err)
+		}
+	})
+	t.Run("endless answer", func(t *testing.T) {
+		f := newControl(t, &fakeControl{answer: func(string) (string, bool) { return strings.Repeat("250-x\r\n", 1<<17), true }})
+		_, err := openSession(within(t), f.endpoint(), true, nil)
 		if !errors.Is(err, errControlLost) {
 			t.Errorf("openSession: got %v, want errControlLost", err)
 		}
