@@ -102,6 +102,10 @@ func New(cfg Config) (http.Handler, error) {
 // ServeHTTP answers one request.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setHeaders(w.Header())
+	if g.cfg.Idle > 0 && r.ContentLength != 0 {
+		// The server reads the body of a request that is refused, too.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.cfg.Idle))
+	}
 	if err := g.admit(r); err != nil {
 		g.fail(w, err)
 		return

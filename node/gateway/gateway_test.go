@@ -384,6 +384,17 @@ func TestSlowCallers(t *testing.T) {
 		if got := send(2 * time.Minute); strings.HasPrefix(got, "HTTP/1.1 200") {
 			t.Errorf("a sleeping one: got %q", got)
 		}
+		// Nor may a caller sleep whose request is refused.
+		c, err := n.wire.dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "PUT /uri HTTP/1.1\r\nHost: example.com\r\nContent-Length: 5\r\n\r\n")
+		began := time.Now()
+		if answer, err := io.ReadAll(c); err != nil || time.Since(began) > 2*time.Minute {
+			t.Errorf("a refused one that sleeps: %q, %v after %v", answer, err, time.Since(began))
+		}
+		c.Close()
 		// A slow answer of the grid is not the caller's sleep.
 		n.grid.steps = make(chan struct{})
 		go func() { time.Sleep(time.Hour); close(n.grid.steps) }()
