@@ -5,23 +5,17 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 
 	"lafs/introducer"
 )
 
-// A peer on Tor has this long to send an announcement, and to take each
-// batch of lines: a stalled circuit can recover after tens of seconds.
-const ioTimeout = 2 * time.Minute
-
-// announce takes one announcement. What is on the wire is a fixed text.
+// announce takes one announcement. What is on the wire is a fixed text. That
+// a body comes in time is onion/mux's care.
 func (s *Server) announce(w http.ResponseWriter, r *http.Request) {
 	if !s.cfg.PublishSecret.Authorizes(r.Header.Get("Authorization")) {
 		fail(w, http.StatusUnauthorized)
 		return
 	}
-	// Not every ResponseWriter has deadlines; onion/mux has its own as well.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(ioTimeout))
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, introducer.MaxSize))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

@@ -34,7 +34,9 @@ type Config struct {
 	SubscribeSecret *introducer.Secret
 	// MaxServers bounds the servers known at one time; 0 is 1000.
 	MaxServers int
-	// MaxSubscribers bounds the answers open at one time; 0 is 512.
+	// MaxSubscribers bounds the answers open at one time; 0 is 192. It must
+	// stay well below the requests that onion/mux takes at one time, or
+	// nobody could announce any more.
 	MaxSubscribers int
 	// Log gets no addresses and no secrets. Nil discards.
 	Log *slog.Logger
@@ -56,7 +58,7 @@ type Server struct {
 
 const (
 	defaultServers     = 1000
-	defaultSubscribers = 512
+	defaultSubscribers = 192
 )
 
 // New loads the state and returns the introducer. Announcements in the state

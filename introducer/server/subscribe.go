@@ -59,6 +59,10 @@ func (s *Server) news(seen uint64) (lines []entry, upTo uint64, changed <-chan s
 
 var newline = []byte{'\n'}
 
+// ioTimeout is how long a subscriber has to take a batch, besides the time
+// for its bytes: a stalled circuit can recover after tens of seconds.
+const ioTimeout = 2 * time.Minute
+
 // slowest is the speed, in bytes a second, below which a subscriber is
 // given up.
 const slowest = 4 << 10
