@@ -106,16 +106,16 @@ func TestManySegments(t *testing.T) {
 	})
 }
 
-// small is a reader that takes a read of more than a few hashes, or a few
-// bytes more than small shares have, for an attack on our memory.
+// small is a reader that takes a read of far more than the share has for an
+// attack on our memory.
 type small struct {
 	t     testing.TB
 	share []byte
 }
 
 func (s small) ReadShare(ctx context.Context, offset int64, p []byte) (int, error) {
-	if len(p) > 200<<10 {
-		s.t.Errorf("ReadShare: %d bytes are asked for", len(p))
+	if len(p) > len(s.share)+200<<10 {
+		s.t.Errorf("ReadShare: %d bytes are asked for, of a share of %d", len(p), len(s.share))
 	}
 	return bytesReader(s.share).ReadShare(ctx, offset, p)
 }
