@@ -45,7 +45,7 @@ func loadIdentity(c *Config) (*identity, error) {
 	if id.key, err = parseNodeKey(text); err != nil {
 		return nil, err
 	}
-	pub := id.key.Public().(ed25519.PublicKey)
+	pub := id.public()
 	pubText := pubPrefix + caps.Encoding.EncodeToString(pub)
 	if _, err := ensure(c.Dir.path("node.pubkey"), fixed(pubText)); err != nil {
 		return nil, fmt.Errorf("write node.pubkey: %w", err)
@@ -119,6 +119,9 @@ func ensureSeed(d Dir, pub ed25519.PublicKey) ([]byte, error) {
 	}
 	return seed, nil
 }
+
+// public is the node key's public half.
+func (id *identity) public() ed25519.PublicKey { return id.key.Public().(ed25519.PublicKey) }
 
 // loadPlace reads the onion service's key.
 func (id *identity) loadPlace(c *Config) error {

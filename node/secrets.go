@@ -79,7 +79,7 @@ func (s *secrets) loadIntroducer(d Dir) error {
 	now := introducer.NewFURL(s.addr, s.publish)
 	for file, text := range map[string]string{
 		d.IntroducerFURLFile(): now.Reveal(),
-		d.SubscriberFURLFile():     now.ReadOnly().Reveal(),
+		d.SubscriberFURLFile(): now.ReadOnly().Reveal(),
 	} {
 		if have, err := readLine(file); err == nil && have == text {
 			continue
@@ -147,13 +147,13 @@ func random32(n int) string {
 }
 
 // writeToken makes the token of this run, which lets other programs use the
-// parts of the web API that ask for it, and returns it.
-func writeToken(d Dir) (string, error) {
+// parts of the web API that ask for it.
+func writeToken(d Dir) error {
 	b := make([]byte, 32)
 	rand.Read(b) // It never fails: it ends the program first.
 	token := base64.URLEncoding.EncodeToString(b)
 	if err := durable.WriteFile(d.tokenFile(), []byte(token), fileMode); err != nil {
-		return "", fmt.Errorf("write private/api_auth_token: %w", err)
+		return fmt.Errorf("write private/api_auth_token: %w", err)
 	}
-	return token, nil
+	return nil
 }

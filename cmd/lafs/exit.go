@@ -1,0 +1,36 @@
+package main
+
+import (
+	"errors"
+)
+
+// Exit statuses, those of Tahoe-LAFS.
+const (
+	exitGood     = 0
+	exitFailure  = 1
+	exitNotFound = 2
+)
+
+var (
+	errInterrupted = errors.New("interrupted")
+	errNotFound    = errors.New("not found")
+)
+
+// exitStatuses is the one table from error to exit status; every error that
+// is not in it is a failure.
+var exitStatuses = []struct {
+	err    error
+	status int
+}{
+	{nil, exitGood},
+	{errNotFound, exitNotFound},
+}
+
+func exitStatus(err error) int {
+	for _, row := range exitStatuses {
+		if errors.Is(err, row.err) {
+			return row.status
+		}
+	}
+	return exitFailure
+}

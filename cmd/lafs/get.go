@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) getCommand() *cobra.Command {
+	var capFile string
+	cmd := &cobra.Command{
+		Use:   "get CAP|- [FILE]",
+		Short: "Read a file by its cap",
+		Long: `Read a file by its cap into FILE, or to standard output. FILE appears, readable
+by you only, when it is whole; an interrupted get leaves nothing.
+
+A cap on the command line can be read by every program that you run, and stays
+in the shell's history. With - it is read from standard input, with --cap-file
+from a file.`,
+		Example: `  lafs get - copy.pdf < report.cap
+  lafs get --cap-file report.cap copy.pdf
+  lafs get --cap-file photos.cap | tar x`,
+		Args: cobra.MaximumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cap, rest, err := a.readCap(capFile, args)
+			if err != nil {
+				return fmt.Errorf("get: %w", err)
+			}
+			dst := "-"
+			if len(rest) == 1 {
+				dst = rest[0]
+			}
+			return a.get(cmd.Context(), cap, dst)
+		},
+	}
+	cmd.Flags().StringVar(&capFile, "cap-file", "", "read the cap from this file")
+	return cmd
+}
+
+// readCap finds the cap and returns the arguments that are left. Its errors
+// never quote it.
+func (a *app) readCap(file string, args []string) (string, []string, error) {
+	var from io.Reader
+	switch {
+	case file == "" && len(args) == 0:
+		return "", nil, errors.New("which file? Give its cap, - to read the cap from standard input, or --cap-file")
+	case file != "" && len(args) > 1:
+		return "", nil, errors.New("with --cap-file give only the file to write")
+	case file != "":
+		f, err := os.Open(file)
+		if err != nil {
+			return "", nil, err
+		}
+		defer f.Close()
+		from = f
+	case args[0] == "-":
+		from, args = a.stdin, args[1:]
+	default:
+		return strings.TrimSpace(args[0]), args[1:], nil
+	}
+	text, err := io.ReadAll(io.LimitReader(from, maxCap))
+	if err != nil {
+		return "", nil, fmt.Errorf("read the cap: %w", err)
+	}
+	cap := strings.TrimSpace(string(text))
+	if cap == "" || strings.ContainsAny(cap, "\r\n") {
+		return "", nil, errors.New("one line with one cap was expected")
+	}
+	return cap, args, nil
+}
+
+func (a *app) get(ctx context.Context, cap, dst string) error {
+	start := time.Now()
+	resp, err := a.running().call(ctx, "GET", "/uri/"+url.PathEscape(cap), nil, 0)
+	if err != nil {
+		return fmt.Errorf("get: %w", err)
+	}
+	defer resp.Body.Close()
+	m := a.meter("reading", resp.ContentLength)
+	defer m.end()
+	n, err := a.writeTo(dst, func(w io.Writer) (int64, error) {
+		n, err := io.Copy(m.writer(w), resp.Body)
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("the node broke off after %s: too few good shares could be reached; lafs status tells which servers are", humanSize(n))
+		}
+		return n, err
+	})
+	m.end()
+	if err != nil {
+		return fmt.Errorf("get: %w", err)
+	}
+	if !a.quiet {
+		summary(a.stderr, "read", n, time.Since(start))
+	}
+	return nil
+}
+
+// writeTo runs copy on standard output or on a new file, which has mode 0600
+// and gets its name only when it is whole and on the disk.
+func (a *app) writeTo(dst string, copy func(io.Writer) (int64, error)) (n int64, err error) {
+	if dst == "-" {
+		return copy(a.stdout)
+	}
+	if st, err := os.Stat(dst); err == nil && !st.Mode().IsRegular() {
+		if st.IsDir() {
+			return 0, errors.New("that is a directory; name the file to write")
+		}
+		// A device or a pipe is written as it is.
+		f, err := os.OpenFile(dst, os.O_WRONLY, 0)
+		if err != nil {
+			return 0, err
+		}
+		n, err := copy(f)
+		return n, errors.Join(err, f.Close())
+	}
+	f, err := os.CreateTemp(filepath.Dir(dst), ".lafs-get-*")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if n, err = copy(f); err != nil {
+		return n, err
+	}
+	if err = f.Sync(); err != nil {
+		return n, err
+	}
+	if err = f.Close(); err != nil {
+		return n, err
+	}
+	err = os.Rename(f.Name(), dst)
+	return n, err
+}

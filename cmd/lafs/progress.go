@@ -1,0 +1,91 @@
+package main
+
+import (
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// A meter shows on a terminal how far a transfer has come, once it lasts
+// longer than a second. The zero meter shows nothing.
+type meter struct {
+	pool  *mpb.Progress
+	bar   *mpb.Bar
+	stop  *time.Timer
+	phase atomic.Pointer[string]
+}
+
+// showAfter is how long a transfer may last without being shown.
+const showAfter = time.Second
+
+// meter begins one for total bytes, negative when they are not known.
+func (a *app) meter(phase string, total int64) *meter {
+	m := &meter{}
+	if a.quiet || !isTerminal(a.stderr) {
+		return m
+	}
+	m.phase.Store(&phase)
+	delay := make(chan any)
+	m.stop = time.AfterFunc(showAfter, func() { close(delay) })
+	name := decor.Any(func(decor.Statistics) string { return *m.phase.Load() + " " })
+	m.pool = mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(40), mpb.WithRenderDelay(delay), mpb.WithAutoRefresh())
+	if total < 0 {
+		m.bar = m.pool.AddSpinner(0, mpb.BarRemoveOnComplete(),
+			mpb.PrependDecorators(name, decor.CurrentKibiByte("% .1f")))
+		return m
+	}
+	m.bar = m.pool.AddBar(total, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(name, decor.CountersKibiByte("% .1f / % .1f")),
+		mpb.AppendDecorators(decor.Percentage(), decor.Name(" "), decor.EwmaETA(decor.ET_STYLE_GO, 30)))
+	return m
+}
+
+// shown says whether anybody looks at the meter.
+func (m *meter) shown() bool { return m.pool != nil }
+
+// set shows another phase of the work, with its own total.
+func (m *meter) set(phase string, done, total int64) {
+	if !m.shown() {
+		return
+	}
+	m.phase.Store(&phase)
+	m.bar.SetTotal(total, false)
+	m.bar.SetCurrent(done)
+}
+
+// writer counts what is written through it.
+func (m *meter) writer(w io.Writer) io.Writer { return &counted{w: w, m: m} }
+
+// end takes the meter away.
+func (m *meter) end() {
+	if !m.shown() {
+		return
+	}
+	m.stop.Stop()
+	m.bar.Abort(true)
+	m.pool.Shutdown()
+}
+
+type counted struct {
+	w io.Writer
+	m *meter
+	n int64
+	t time.Time
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	if c.t.IsZero() {
+		c.t = time.Now()
+	}
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	if c.m.shown() {
+		now := time.Now()
+		c.m.bar.EwmaIncrBy(n, now.Sub(c.t))
+		c.t = now
+	}
+	return n, err
+}

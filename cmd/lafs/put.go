@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lafs/node/gateway"
+)
+
+func (a *app) putCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "put [FILE]",
+		Short: "Store a file, and print its cap",
+		Long: `Store a file, or standard input, on the grid and print its cap. The cap goes to
+standard output, and nothing else does. Keep it: it is the only way back to
+the file, and whoever has it can read the file.`,
+		Example: `  lafs put report.pdf > report.cap
+  tar c photos | lafs put > photos.cap`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			src := "-"
+			if len(args) == 1 {
+				src = args[0]
+			}
+			return a.put(cmd.Context(), src)
+		},
+	}
+}
+
+// maxCap bounds the answer to a put, in bytes.
+const maxCap = 4 << 10
+
+func (a *app) put(ctx context.Context, src string) error {
+	in, size, err := a.openSource(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	start := time.Now()
+	m := a.meter("reading", size)
+	defer m.end()
+	var accept []string
+	if m.shown() {
+		accept = []string{gateway.ProgressType}
+	}
+	sent := &counted{w: io.Discard, m: m}
+	resp, err := a.running().call(ctx, "PUT", "/uri", io.TeeReader(in, sent), size, accept...)
+	if err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	defer resp.Body.Close()
+	cap, err := readPutAnswer(resp, m)
+	m.end()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	if _, err := fmt.Fprintln(a.stdout, cap); err != nil {
+		return fmt.Errorf("put: write the cap: %w", err)
+	}
+	if !a.quiet {
+		summary(a.stderr, "stored", sent.n, time.Since(start))
+	}
+	return nil
+}
+
+// readPutAnswer reads the cap out of an answer, and shows what stands before
+// it where progress was asked for.
+func readPutAnswer(resp *http.Response, m *meter) (string, error) {
+	if resp.Header.Get("Content-Type") != gateway.ProgressType {
+		text, err := io.ReadAll(io.LimitReader(resp.Body, maxCap))
+		if err != nil {
+			return "", fmt.Errorf("read the node's answer: %w", err)
+		}
+		return strings.TrimSpace(string(text)), nil
+	}
+	updates := json.NewDecoder(resp.Body)
+	for {
+		var u gateway.Update
+		if err := updates.Decode(&u); err != nil {
+			return "", errors.New("the node broke off; was it stopped?")
+		}
+		switch {
+		case u.Error != "":
+			return "", statusError(u.Status, u.Error)
+		case u.Cap != "":
+			return u.Cap, nil
+		case u.Progress != nil:
+			m.set(u.Phase, u.Done, u.Total)
+		}
+	}
+}
+
+// openSource opens what is to be stored. The size is -1 where it cannot be
+// known beforehand.
+func (a *app) openSource(src string) (io.ReadCloser, int64, error) {
+	if src == "-" {
+		if isTerminal(a.stdin) && !a.quiet {
+			fmt.Fprintln(a.stderr, "reading standard input until its end (Ctrl-D)")
+		}
+		return io.NopCloser(a.stdin), -1, nil
+	}
+	f, err := os.Open(src)
+	if err != nil {
+		return nil, 0, fmt.Errorf("put: %w", err)
+	}
+	st, err := f.Stat()
+	if err == nil && st.IsDir() {
+		err = errors.New("put: that is a directory; lafs stores single files so far")
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	if !st.Mode().IsRegular() {
+		return f, -1, nil
+	}
+	return f, st.Size(), nil
+}

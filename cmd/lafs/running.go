@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"lafs/node"
+	"lafs/onion/local"
+)
+
+// A runningNode is the node of the directory, reached over private/gateway.sock and in no
+// other way.
+type runningNode struct {
+	dir node.Dir
+	rt  http.RoundTripper
+}
+
+// errNotRunning is matched by the error of a call to a node that does not
+// run.
+var errNotRunning = errors.New("the node is not running")
+
+func (a *app) running() *runningNode {
+	d := node.Dir(a.dir)
+	return &runningNode{dir: d, rt: local.UnixClient(d.Socket())}
+}
+
+// call sends one request. The path is already escaped; it may hold a cap, so
+// it stands in no error. The answer is good (2xx); its body must be closed.
+func (n *runningNode) call(ctx context.Context, method, path string, body io.Reader, size int64, accept ...string) (*http.Response, error) {
+	u, err := url.Parse("http://" + node.SocketHost + path)
+	if err != nil {
+		return nil, errors.New("the request cannot be written as a URL")
+	}
+	req := (&http.Request{
+		Method: method, URL: u, Host: node.SocketHost, Header: http.Header{"Accept": accept},
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(ctx)
+	if body != nil {
+		req.Body = io.NopCloser(body)
+		req.ContentLength = size
+		if size == 0 {
+			req.Body = http.NoBody
+		}
+	}
+	resp, err := n.rt.RoundTrip(req)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, fmt.Errorf("%w; start it with: lafs -d %s run", errNotRunning, n.dir)
+	case err != nil:
+		return nil, fmt.Errorf("ask the node: %w", err)
+	case resp.StatusCode >= 300:
+		defer resp.Body.Close()
+		return nil, answerError(resp)
+	}
+	return resp, nil
+}
+
+// maxErrorText bounds what is shown of an answer that is an error.
+const maxErrorText = 4 << 10
+
+// answerError turns an answer of the node that is not good into an error
+// with the node's own words.
+func answerError(resp *http.Response) error {
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
+	say := strings.TrimSpace(string(text))
+	if say == "" {
+		say = "the node answered " + resp.Status
+	}
+	lines := strings.Split(say, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return statusError(resp.StatusCode, strings.Join(lines, "\n"))
+}
+
+// statusError is the error of an answer with this status.
+func statusError(status int, say string) error {
+	if status == http.StatusNotFound {
+		return fmt.Errorf("%w: %s", errNotFound, say)
+	}
+	return errors.New(say)
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lafs/node"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show Tor, introducers, servers and own storage at a glance",
+		Example: `  lafs status
+  lafs status --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context(), asJSON) },
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, for programs")
+	return cmd
+}
+
+// maxStatus bounds the node's answer, in bytes.
+const maxStatus = 16 << 20
+
+func (a *app) status(ctx context.Context, asJSON bool) error {
+	resp, err := a.running().call(ctx, "GET", node.StatusPath, nil, 0)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var s node.Status
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxStatus)).Decode(&s); err != nil {
+		return fmt.Errorf("read the node's status: %w", err)
+	}
+	if asJSON {
+		out := json.NewEncoder(a.stdout)
+		out.SetIndent("", "  ")
+		return out.Encode(s)
+	}
+	return showStatus(a.stdout, &s)
+}
+
+func showStatus(out io.Writer, s *node.Status) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "node\t%s\n", nodeLine(s))
+	fmt.Fprintf(w, "tor\t%s\n", torLine(&s.Tor))
+	if s.Announced != nil {
+		fmt.Fprintf(w, "announced\t%s\n", plural(*s.Announced, "storage server"))
+	}
+	for _, in := range s.Introducers {
+		fmt.Fprintf(w, "introducer\t%s\t%s, %s\n", printable(in.Petname), orElse(in.Detail, connected(in.Connected)), plural(in.Servers, "server"))
+	}
+	if s.Role == "client" {
+		up := 0
+		for _, sv := range s.Servers {
+			if sv.Connected {
+				up++
+			}
+		}
+		fmt.Fprintf(w, "servers\t%d known, %d connected now\n", len(s.Servers), up)
+	}
+	for i := range s.Servers {
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", shortID(s.Servers[i].ID), printable(s.Servers[i].Nickname), serverLine(&s.Servers[i]))
+	}
+	for _, r := range s.Refused {
+		fmt.Fprintf(w, "not used\t%s\t%s\n", printable(r.Name), printable(r.Reason))
+	}
+	if st := s.Storage; st != nil {
+		fmt.Fprintf(w, "storage\t%s\n", storageLine(st))
+	}
+	return w.Flush()
+}
+
+func nodeLine(s *node.Status) string {
+	text := s.Role
+	if s.Storage != nil {
+		text += " and storage server"
+	}
+	if s.Nickname != "" {
+		text += ", " + printable(s.Nickname)
+	}
+	if s.Role == "client" {
+		text += fmt.Sprintf(", files are %d of %d, on at least %d servers", s.Needed, s.Total, s.Happy)
+	}
+	if !s.Ready {
+		text += ", starting"
+	}
+	return text
+}
+
+func torLine(t *node.TorStatus) string {
+	parts := []string{t.Mode}
+	if t.Version != "" {
+		parts = append(parts, t.Version)
+	}
+	switch {
+	case t.Bootstrap == 100:
+		parts = append(parts, "connected")
+	case t.Bootstrap >= 0:
+		parts = append(parts, fmt.Sprintf("%d%%", t.Bootstrap), t.Summary)
+	default:
+		parts = append(parts, "state unknown")
+	}
+	if t.Warning != "" {
+		parts = append(parts, t.Warning)
+	}
+	return printable(strings.Join(parts, ", "))
+}
+
+func serverLine(s *node.ServerStatus) string {
+	var parts []string
+	switch {
+	case s.Source == "self":
+		parts = append(parts, "this node")
+	case s.Connected:
+		parts = append(parts, "connected, "+plural(s.Lanes, "circuit"))
+	default:
+		parts = append(parts, "not connected")
+	}
+	if !s.LastUsed.IsZero() {
+		parts = append(parts, "used "+humanTime(time.Since(s.LastUsed))+" ago")
+	}
+	if s.Stale {
+		parts = append(parts, "not announced for long: gets no new shares")
+	}
+	if s.LastError != "" {
+		parts = append(parts, printable(s.LastError))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func storageLine(s *node.StorageStatus) string {
+	text := fmt.Sprintf("%s, %s held, %s free", plural(int(s.Shares), "share"), humanSize(s.Bytes), humanSize(s.Available))
+	if s.ReadOnly {
+		text += ", read-only"
+	}
+	if !s.Published {
+		text += ", not published yet"
+	}
+	return text
+}
+
+func connected(yes bool) string {
+	if yes {
+		return "connected"
+	}
+	return "not connected"
+}
+
+func orElse(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return printable(s)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func shortID(id string) string {
+	id = strings.TrimPrefix(id, "v0-")
+	return id[:min(8, len(id))]
+}

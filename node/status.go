@@ -1,0 +1,166 @@
+package node
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// SocketHost is the host of requests on private/gateway.sock, and StatusPath
+// where a Status is read there. The socket is its owner's alone, so nothing
+// more is asked of a caller.
+const (
+	SocketHost = "lafs"
+	StatusPath = "/lafs/v1/status"
+)
+
+// A Status is how a node is doing, for its owner. It holds no secret and no
+// whole onion address.
+type Status struct {
+	// Role is introducer or client.
+	Role     string `json:"role"`
+	Nickname string `json:"nickname,omitempty"`
+	// Ready says that the node has begun to serve.
+	Ready bool `json:"ready"`
+	// Tor is the network.
+	Tor TorStatus `json:"tor"`
+	// Needed, Happy and Total are a client's k, happy and N.
+	Needed int `json:"shares_needed,omitempty"`
+	Happy  int `json:"shares_happy,omitempty"`
+	Total  int `json:"shares_total,omitempty"`
+	// Introducers are those that a client asks.
+	Introducers []IntroducerStatus `json:"introducers"`
+	// Servers are those that a client knows.
+	Servers []ServerStatus `json:"servers"`
+	// Refused are the introducers and servers that cannot be used.
+	Refused []Refusal `json:"refused,omitempty"`
+	// Storage is the node's own storage server.
+	Storage *StorageStatus `json:"storage,omitempty"`
+	// Announced is how many servers an introducer knows.
+	Announced *int `json:"announced,omitempty"`
+}
+
+// A TorStatus is an onion.Status.
+type TorStatus struct {
+	Mode      string `json:"mode"`
+	Version   string `json:"version,omitempty"`
+	Bootstrap int    `json:"bootstrap_percent"`
+	Summary   string `json:"summary,omitempty"`
+	Warning   string `json:"warning,omitempty"`
+}
+
+// An IntroducerStatus is one introducer of a client.
+type IntroducerStatus struct {
+	Petname   string `json:"petname"`
+	Connected bool   `json:"connected"`
+	// Detail says what is wrong, or since when it is not.
+	Detail string `json:"detail,omitempty"`
+	// Servers is how many it told of.
+	Servers int `json:"servers"`
+}
+
+// A ServerStatus is one storage server that a client knows.
+type ServerStatus struct {
+	ID        string `json:"id"`
+	Nickname  string `json:"nickname,omitempty"`
+	Connected bool   `json:"connected"`
+	// Lanes is how many circuits lead to it now.
+	Lanes int `json:"lanes"`
+	// Source says who named it: self, static or introducer.
+	Source string `json:"source"`
+	// LastUsed is when it was last asked something; zero is never.
+	LastUsed time.Time `json:"last_used,omitzero"`
+	// LastError is what went wrong last, empty if nothing did since.
+	LastError string `json:"last_error,omitempty"`
+	// Stale: it was not announced for so long that it gets no new shares.
+	Stale bool `json:"stale,omitempty"`
+}
+
+// A StorageStatus is the node's own storage server. Sizes are in bytes.
+type StorageStatus struct {
+	// Published says that the onion service can be reached, as far as known.
+	Published bool `json:"published"`
+	ReadOnly  bool `json:"read_only"`
+	// Shares and Bytes are what is held; Available is what may be added.
+	Shares    int64 `json:"shares"`
+	Bytes     int64 `json:"bytes"`
+	Available int64 `json:"available"`
+	Reserved  int64 `json:"reserved"`
+}
+
+// Status says how the node is doing. It asks nobody.
+func (n *Node) Status() Status {
+	s := Status{
+		Role: n.cfg.Role(), Nickname: n.cfg.Nickname, Ready: n.isReady.Load(), Refused: n.cfg.Refused,
+		Tor: TorStatus{Bootstrap: -1}, Introducers: []IntroducerStatus{}, Servers: []ServerStatus{},
+	}
+	if n.deps.NetworkStatus != nil {
+		t := n.deps.NetworkStatus()
+		s.Tor = TorStatus{t.Mode, t.Version, t.Bootstrap, t.Summary, t.Warning}
+	}
+	if n.introducer != nil {
+		known := n.introducer.Servers()
+		s.Announced = &known
+	}
+	if n.storage != nil {
+		s.Storage = n.storageStatus()
+	}
+	if n.client != nil {
+		s.Needed, s.Happy, s.Total = n.cfg.Needed, n.cfg.Happy, n.cfg.Total
+		s.Introducers = n.client.introducerStatus()
+		s.Servers = n.client.serverStatus()
+	}
+	return s
+}
+
+func (n *Node) storageStatus() *StorageStatus {
+	st := &StorageStatus{Published: n.published.Load(), ReadOnly: n.cfg.ReadOnly, Reserved: n.cfg.ReservedSpace}
+	if have, err := n.storage.Stats(); err == nil {
+		st.Shares, st.Bytes, st.Available = have.Shares, have.Bytes, have.Available
+	}
+	return st
+}
+
+func (c *client) introducerStatus() []IntroducerStatus {
+	out := []IntroducerStatus{}
+	for _, in := range c.intro.Status() {
+		detail := in.LastError
+		if in.Connected {
+			detail = ""
+		}
+		if in.Publishes && in.AnnounceError != "" {
+			detail = "our announcement is not there: " + in.AnnounceError
+		}
+		out = append(out, IntroducerStatus{Petname: in.Petname, Connected: in.Connected, Detail: detail, Servers: in.Servers})
+	}
+	return out
+}
+
+func (c *client) serverStatus() []ServerStatus {
+	out := []ServerStatus{}
+	if n := c.node; n.storage != nil {
+		out = append(out, ServerStatus{ID: n.ownID(), Nickname: n.cfg.Nickname, Connected: true, Source: "self"})
+	}
+	for _, a := range c.intro.Servers() {
+		if c.node.storage != nil && a.ServerID() == c.node.ownID() {
+			continue
+		}
+		p := c.peer(a).mux.Status()
+		source := "introducer"
+		if a.Static {
+			source = "static"
+		}
+		out = append(out, ServerStatus{
+			ID: a.ServerID(), Nickname: a.Nickname, Source: source, Stale: a.Stale,
+			Connected: p.Connected, Lanes: p.Lanes, LastError: p.LastError, LastUsed: p.LastUsed,
+		})
+	}
+	return out
+}
+
+// serveStatus answers on StatusPath.
+func (n *Node) serveStatus(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	json.NewEncoder(w).Encode(n.Status())
+}

@@ -1,0 +1,109 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"lafs/node/durable"
+	"lafs/onion/local"
+)
+
+// The limits of a request to the web API that is only a header, and of the
+// time that answers under way get when the node stops.
+const (
+	headerTimeout = 30 * time.Second
+	stopTimeout   = 4 * time.Second
+)
+
+// buildWeb makes the web API a part of the node: on private/gateway.sock for
+// our own command, and on a loopback port for other programs unless that is
+// turned off.
+func (n *Node) buildWeb() error {
+	n.waiting.Add(1)
+	n.parts = append(n.parts, part{name: "web API", run: n.serveWeb})
+	return nil
+}
+
+func (n *Node) serveWeb(ctx context.Context) error {
+	socket, err := local.ListenUnix(n.cfg.Dir.Socket())
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	own := http.NewServeMux()
+	own.HandleFunc("GET "+StatusPath, n.serveStatus)
+	listeners := []net.Listener{socket}
+	handlers := []http.Handler{own}
+	if n.client != nil {
+		if err := writeToken(n.cfg.Dir); err != nil {
+			return err
+		}
+		var port net.Listener
+		if n.cfg.WebPort != "" {
+			if port, err = local.ListenLoopback(n.cfg.WebPort); err != nil {
+				return settingError("node", "web.port", "%w", err)
+			}
+			defer port.Close()
+		}
+		forOwn, forOthers, err := n.gateways(port)
+		if err != nil {
+			return err
+		}
+		own.Handle("/", forOwn)
+		if port != nil {
+			listeners, handlers = append(listeners, port), append(handlers, forOthers)
+			if err := n.writeURL(port.Addr()); err != nil {
+				return err
+			}
+		}
+	}
+	return n.serveHTTP(ctx, listeners, handlers)
+}
+
+// writeURL writes node.url, where other programs look for the web API.
+func (n *Node) writeURL(a net.Addr) error {
+	return durable.WriteFile(n.cfg.Dir.URLFile(), []byte("http://"+a.String()+"/\n"), fileMode)
+}
+
+// serveHTTP serves each handler on its listener until ctx ends.
+func (n *Node) serveHTTP(ctx context.Context, ls []net.Listener, hs []http.Handler) error {
+	failed := make(chan error, len(ls))
+	servers := make([]*http.Server, len(ls))
+	for i, l := range ls {
+		s := &http.Server{
+			Handler:           n.handler(hs[i]),
+			ReadHeaderTimeout: headerTimeout,
+			// net/http's own lines may quote what a client sent.
+			ErrorLog: log.New(io.Discard, "", 0),
+		}
+		servers[i] = s
+		go func() { failed <- s.Serve(l) }()
+	}
+	n.done(1)
+	var err error
+	pending := len(ls)
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		pending--
+	}
+	stop, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	for _, s := range servers {
+		if s.Shutdown(stop) != nil {
+			s.Close()
+		}
+	}
+	for ; pending > 0; pending-- {
+		<-failed
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
