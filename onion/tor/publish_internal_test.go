@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -152,6 +153,10 @@ func TestServiceIsAddedAgain(t *testing.T) {
 		f.await("ADD_ONION", i)
 	}
 	c, err := net.Dial("tcp", ls[0].(*listener).Listener.Addr().String())
+	if errors.Is(err, syscall.ENETUNREACH) {
+		n.Close()
+		t.Skip("SKIPPED in part: the loopback interface is down")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
