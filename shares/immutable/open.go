@@ -19,7 +19,9 @@ const wholeShare = 64 << 10
 // other layout takes up to two rounds more; old segments, of 128 KiB, at most
 // one.
 //
-// ErrCorrupt: the share is wrong. Other errors are the reader's, or say that
+// ErrCorrupt: the share is wrong. One that is wrong only in the hashes of the
+// segments opens all the same once another share has shown them: where every
+// share counts, try again. Other errors are the reader's, or say that
 // the file is of a kind that is not read.
 func (d *Decoder) OpenShare(ctx context.Context, n int, r ShareReader) (*Share, error) {
 	if n < 0 || n >= d.cap.Total {
@@ -49,10 +51,10 @@ func (d *Decoder) OpenShare(ctx context.Context, n int, r ShareReader) (*Share, 
 	return share, nil
 }
 
-// smallWhole keeps, of what is held, a small share that was read whole.
+// smallWhole keeps what is held if that is a small share, read whole.
 func (s *source) smallWhole() []held {
 	for _, h := range s.held {
-		if h.offset == 0 && h.length > headerSizeV2 {
+		if h.offset == 0 && h.length > headerSizeV2 && len(s.held) == 1 {
 			return []held{h}
 		}
 	}
@@ -63,7 +65,7 @@ func (s *source) smallWhole() []held {
 type guess struct {
 	*geometry
 	layout
-	crypttext bool // its crypttext hashes are wanted
+	hashes bool // the hashes of the segments are wanted too
 }
 
 // guesses lists the layouts that are likely, the likeliest first. None of
@@ -91,7 +93,7 @@ func (l layout) uebSpan() span { return span{l.ueb, l.lengthSize() + maxUEB} }
 // proofs is all but header and data, as far as it is read.
 func (g guess) proofs() []span {
 	from := g.blocks
-	if g.crypttext {
+	if g.hashes {
 		from = g.layout.crypttext
 	}
 	if g.end()-from <= wholeShare {
@@ -99,7 +101,7 @@ func (g guess) proofs() []span {
 	}
 	row := newLeaves(g.segments)
 	spans := []span{row.topSpan(g.blocks), {g.chain, g.end() - g.chain}}
-	if g.crypttext {
+	if g.hashes {
 		spans = append(spans, row.topSpan(g.layout.crypttext))
 	}
 	return spans
@@ -114,12 +116,11 @@ func firstSpans(guesses []guess) []span {
 		most = max(most, g.end())
 	}
 	if most-maxUEB <= wholeShare {
-		return []span{{0, max(most, headerSizeV2+1)}}
+		// A share that is laid out as nobody guesses may be larger, and
+		// bytes behind the end cost nothing.
+		return []span{{0, wholeShare + maxUEB}}
 	}
 	spans := []span{{0, headerSizeV2}}
-	if len(guesses) == 0 {
-		return spans
-	}
 	proofs := guesses[0].proofs()
 	if len(guesses) == 2 {
 		other := guesses[1].proofs()
