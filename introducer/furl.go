@@ -31,7 +31,7 @@ type FURL struct {
 const (
 	publishPrefix   = "lafs-publish-"
 	subscribePrefix = "lafs-subscribe-"
-	maxFURL         = 256
+	maxFURL         = 1024
 )
 
 // NewFURL returns the publishing FURL of an introducer.

@@ -289,6 +289,7 @@ func TestParseFURLRefuses(t *testing.T) {
 		{"two hints", strings.Replace(good, "/lafs", ",tcp:192.0.2.1:1/lafs", 1), introducer.ErrBadFURL},
 		{"query", good + "?x", introducer.ErrBadFURL},
 		{"foolscap", "pb://" + strings.Repeat("a", 32) + "@tcp:192.0.2.1:1234/introducer", introducer.ErrFoolscap},
+		{"foolscap with many hints", "pb://" + strings.Repeat("a", 32) + "@tcp:192.0.2.1:1234" + strings.Repeat(",tor:"+host+":80", 4) + "/introducer", introducer.ErrFoolscap},
 		{"foolscap on tor", "pb://" + strings.Repeat("a", 32) + "@tor:" + host + ":80/" + strings.Repeat("b", 32), introducer.ErrFoolscap},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
