@@ -1,0 +1,254 @@
+package mux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/libp2p/go-yamux/v4"
+
+	"lafs/onion"
+)
+
+// A session is a yamux session that we opened, on a circuit of its own.
+type session struct {
+	*yamux.Session
+	circuit *circuit
+	users   int  // requests on it; guarded by the peer's mu
+	retired bool // no new requests; closed when the last ends; guarded by the peer's mu
+}
+
+// A lane leads to a peer over one session at a time. Its fields are guarded
+// by the peer's mu, but for slots.
+type lane struct {
+	peer  *Peer
+	slots chan struct{} // holds one value for each request under way
+
+	busy     int // requests that chose this lane and have not ended
+	sess     *session
+	dial     *dial
+	failures int // dials in a row
+	retryAt  time.Time
+	failed   error // the latest dial's
+	idle     *time.Timer
+}
+
+// A dial is one attempt, which all who need the lane share.
+type dial struct {
+	done    chan struct{}
+	err     error // set before done is closed
+	waiters int   // guarded by the peer's mu
+	cancel  context.CancelFunc
+}
+
+func newLane(pe *Peer) *lane {
+	return &lane{peer: pe, slots: make(chan struct{}, streamsPerLane)}
+}
+
+func (ln *lane) live() bool { return ln.sess != nil && !ln.sess.IsClosed() }
+
+// load orders lanes: one that is connected before one that is not.
+func (ln *lane) load() int {
+	if ln.live() {
+		return ln.busy
+	}
+	return ln.busy + streamsPerLane
+}
+
+// session returns the lane's session, dialled if there is none, counted as
+// used until release.
+func (ln *lane) session(ctx context.Context) (*session, error) {
+	select {
+	case ln.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s, err := ln.use(ctx)
+	if err != nil {
+		<-ln.slots
+	}
+	return s, err
+}
+
+func (ln *lane) use(ctx context.Context) (*session, error) {
+	pe := ln.peer
+	for {
+		pe.mu.Lock()
+		if ln.live() {
+			ln.sess.users++
+			s := ln.sess
+			pe.mu.Unlock()
+			return s, nil
+		}
+		d, err := ln.dialLocked()
+		if err != nil {
+			pe.mu.Unlock()
+			return nil, err
+		}
+		d.waiters++
+		pe.mu.Unlock()
+		select {
+		case <-d.done:
+			if d.err != nil {
+				return nil, d.err
+			}
+		case <-ctx.Done():
+			pe.mu.Lock()
+			if d.waiters--; d.waiters == 0 {
+				d.cancel()
+			}
+			pe.mu.Unlock()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// warm dials without a request that waits.
+func (ln *lane) warm() {
+	if d, err := ln.dialLocked(); err == nil {
+		d.waiters++ // nobody gives it up
+	}
+}
+
+// dialLocked returns the dial under way, or starts one unless the last
+// failed too recently.
+func (ln *lane) dialLocked() (*dial, error) {
+	if ln.dial != nil {
+		return ln.dial, nil
+	}
+	if ln.sess != nil {
+		ln.peer.pool.drop(ln.sess)
+		ln.sess = nil
+	}
+	if time.Now().Before(ln.retryAt) {
+		return nil, ln.failed
+	}
+	ctx, cancel := context.WithTimeout(ln.peer.pool.ctx, dialTimeout)
+	d := &dial{done: make(chan struct{}), cancel: cancel}
+	if !ln.peer.pool.spawn(func() { ln.run(ctx, d) }) {
+		cancel()
+		return nil, fmt.Errorf("%w: %w", errPoolClosed, onion.ErrClosed)
+	}
+	ln.dial = d
+	return d, nil
+}
+
+func (ln *lane) run(ctx context.Context, d *dial) {
+	pe := ln.peer
+	s, err := pe.open(ctx)
+	gaveUp := errors.Is(ctx.Err(), context.Canceled)
+	d.cancel()
+	pe.mu.Lock()
+	defer pe.mu.Unlock()
+	ln.dial = nil
+	d.err = err
+	defer close(d.done)
+	if err != nil {
+		if !gaveUp {
+			ln.backOff(err)
+		}
+		return
+	}
+	ln.sess, ln.failures, ln.retryAt = s, 0, time.Time{}
+	pe.noteLocked()
+	if ln.busy == 0 {
+		ln.armIdle()
+	}
+}
+
+// open dials a new session. Each gets a circuit of its own: the one before
+// may be what broke.
+func (pe *Peer) open(ctx context.Context) (*session, error) {
+	c, err := pe.pool.nw.Dial(ctx, pe.addr, onion.NewLane())
+	if err != nil {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, fmt.Errorf("reach %s: %w (no answer in %v)", pe.addr.Short(), onion.ErrUnreachable, dialTimeout)
+		}
+		return nil, fmt.Errorf("reach %s: %w", pe.addr.Short(), err)
+	}
+	circuit := newCircuit(c)
+	y, err := clientSession(circuit, pe.pool.cfg.Log)
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	s := &session{Session: y, circuit: circuit}
+	if !pe.pool.adopt(s) {
+		y.Close()
+		return nil, fmt.Errorf("%w: %w", errPoolClosed, onion.ErrClosed)
+	}
+	return s, nil
+}
+
+// backOff keeps the lane from dialling for a while. Requests meanwhile fail
+// at once, as the dial did: a peer that is down holds nobody up.
+func (ln *lane) backOff(err error) {
+	wait := min(backoffMin<<min(ln.failures, 10), backoffMax)
+	wait += rand.N(wait)
+	ln.failures++
+	ln.failed, ln.retryAt = err, time.Now().Add(wait)
+}
+
+// release ends a request's use of s, which is nil if it never had one.
+func (ln *lane) release(s *session) {
+	if s != nil {
+		<-ln.slots
+	}
+	pe := ln.peer
+	pe.mu.Lock()
+	defer pe.mu.Unlock()
+	if s != nil {
+		if s.users--; s.users == 0 && s.retired {
+			pe.pool.drop(s)
+		}
+	}
+	if ln.busy--; ln.busy == 0 {
+		ln.armIdle()
+	}
+}
+
+// armIdle closes the lane's session after a random time, unless it is used
+// again.
+func (ln *lane) armIdle() {
+	after := idleMin + rand.N(idleMax-idleMin)
+	if ln.idle != nil {
+		ln.idle.Stop()
+	}
+	s := ln.sess
+	ln.idle = time.AfterFunc(after, func() {
+		ln.peer.mu.Lock()
+		defer ln.peer.mu.Unlock()
+		if ln.busy > 0 || ln.sess != s {
+			return
+		}
+		if s != nil {
+			ln.sess = nil
+			ln.peer.pool.drop(s)
+		}
+		ln.peer.forget(ln)
+		ln.peer.noteLocked()
+	})
+}
+
+// suspect retires s when nothing came from it since the request that started
+// then, and that is long ago: later requests dial another circuit, those
+// under way may still end well.
+func (ln *lane) suspect(s *session, started time.Time) {
+	if time.Since(started) < suspectAfter || s.circuit.heard.Load() > started.UnixNano() {
+		return
+	}
+	ln.retire(s)
+}
+
+// retire keeps later requests off s.
+func (ln *lane) retire(s *session) {
+	ln.peer.mu.Lock()
+	defer ln.peer.mu.Unlock()
+	s.retired = true
+	if ln.sess == s {
+		ln.sess = nil
+		ln.peer.noteLocked()
+	}
+}

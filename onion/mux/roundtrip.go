@@ -1,0 +1,216 @@
+package mux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+type roundTripper struct {
+	peer  *Peer
+	class Class
+}
+
+// RoundTrip implements http.RoundTripper.
+func (rt *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	out, err := wireRequest(req)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	repeatable := repeatable(req)
+	for attempt := 1; ; attempt++ {
+		resp, again, err := rt.try(out, repeatable)
+		if err == nil {
+			return resp, nil
+		}
+		if ctxErr := req.Context().Err(); ctxErr != nil {
+			closeBody(out)
+			return nil, ctxErr
+		}
+		if attempt == maxAttempts || !again || !rewind(req, out) {
+			closeBody(out)
+			rt.peer.ended(err)
+			return nil, err
+		}
+	}
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
+
+// wireRequest returns the request as it goes on the wire.
+func wireRequest(req *http.Request) (*http.Request, error) {
+	if req.URL == nil {
+		return nil, errors.New("mux: the request has no URL")
+	}
+	out := new(http.Request)
+	*out = *req
+	out.URL = &url.URL{Scheme: "http", Host: wireHost, Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
+	out.Host = wireHost
+	out.Header = only(req.Header, requestHeaders)
+	// An entry without a value keeps net/http from writing its own.
+	out.Header["User-Agent"] = nil
+	out.Trailer, out.Close = nil, false
+	if out.Body != nil {
+		out.Body = &upload{ReadCloser: out.Body}
+	}
+	return out, nil
+}
+
+// An upload is a request body that knows whether anybody read from it.
+type upload struct {
+	io.ReadCloser
+	mu      sync.Mutex
+	touched bool // guarded by mu
+}
+
+func (u *upload) touch() {
+	u.mu.Lock()
+	u.touched = true
+	u.mu.Unlock()
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	u.touch()
+	return u.ReadCloser.Read(p)
+}
+
+func (u *upload) Close() error {
+	u.touch()
+	return u.ReadCloser.Close()
+}
+
+func (u *upload) used() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.touched
+}
+
+// rewind makes out ready to go again, and reports whether it could.
+func rewind(req, out *http.Request) bool {
+	u, ok := out.Body.(*upload)
+	if !ok || !u.used() {
+		return true
+	}
+	if req.GetBody == nil {
+		return false
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return false
+	}
+	out.Body = &upload{ReadCloser: body}
+	return true
+}
+
+// repeatable reports whether a request that the peer may have acted on may
+// go again.
+func repeatable(req *http.Request) bool {
+	_, marked := req.Header[idempotencyKey]
+	return marked || req.Method == "" || req.Method == http.MethodGet || req.Method == http.MethodHead
+}
+
+// try sends req once. After an error it reports whether req may go again.
+func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Response, again bool, err error) {
+	ctx, started := req.Context(), time.Now()
+	ln := rt.peer.pick(rt.class)
+	s, err := ln.session(ctx)
+	if err != nil {
+		ln.release(nil)
+		return nil, false, err
+	}
+	y, err := s.OpenStream(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			ln.retire(s)
+		}
+		ln.release(s)
+		return nil, s.circuit.refused() == nil, lost(s, err)
+	}
+	st := &clientStream{Stream: y, spawn: rt.peer.pool.spawn}
+	if req.Body != nil {
+		// net/http waits for the body's Read before it gives a request up.
+		stop := context.AfterFunc(ctx, func() { req.Body.Close() })
+		defer stop()
+	}
+	resp, err = transport(st).RoundTrip(req)
+	if err != nil {
+		st.Close()
+		if ctx.Err() != nil {
+			ln.suspect(s, started)
+		}
+		ln.release(s)
+		again = s.IsClosed() && s.circuit.refused() == nil && (repeatable || !st.wrote.Load())
+		return nil, again, lost(s, err)
+	}
+	resp.Header = only(resp.Header, answerHeaders)
+	resp.Request = req
+	resp.Body = &answer{ReadCloser: resp.Body, lane: ln, sess: s, stream: st, ctx: ctx}
+	return resp, false, nil
+}
+
+// transport returns net/http's client side for one exchange on st. A negative
+// MaxIdleConnsPerHost closes the stream after it without the header that
+// DisableKeepAlives would send.
+func transport(st *clientStream) *http.Transport {
+	return &http.Transport{
+		DialContext:            func(context.Context, string, string) (net.Conn, error) { return st, nil },
+		DisableCompression:     true,
+		MaxIdleConnsPerHost:    -1,
+		MaxResponseHeaderBytes: maxAnswerHeader,
+		WriteBufferSize:        maxMessage,
+	}
+}
+
+// lost says in our words how a session failed a request.
+func lost(s *session, err error) error {
+	if refused := s.circuit.refused(); refused != nil {
+		return refused
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrLost, err)
+}
+
+// An answer is the body of a response; its end frees the lane.
+type answer struct {
+	io.ReadCloser
+	lane   *lane
+	sess   *session
+	stream *clientStream
+	ctx    context.Context
+	once   sync.Once
+	err    error // what Read met, nil at the end; the reader's
+}
+
+func (a *answer) Read(p []byte) (int, error) {
+	n, err := a.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		if a.ctx.Err() == nil {
+			err = lost(a.sess, err)
+		}
+		a.err = err
+	}
+	return n, err
+}
+
+func (a *answer) Close() error {
+	err := a.ReadCloser.Close()
+	a.once.Do(func() {
+		a.stream.Close()
+		a.lane.release(a.sess)
+		a.lane.peer.ended(a.err)
+	})
+	return err
+}

@@ -1,0 +1,125 @@
+package mux_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lafs/onion"
+	"lafs/onion/mux"
+)
+
+func TestTrips(t *testing.T) {
+	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+		trips := func(name string, want int, f func()) {
+			t.Helper()
+			if got := w.net.Trips(f); got != want {
+				t.Errorf("%s: got %d trips, want %d", name, got, want)
+			}
+		}
+		get := func() { w.mustFetch(mux.Small, "GET", "/x", "", "/x") }
+		trips("cold GET", 2, get)
+		trips("warm GET", 1, get)
+		trips("32 at once", 1, func() {
+			var wg sync.WaitGroup
+			for range 32 {
+				wg.Go(get)
+			}
+			wg.Wait()
+		})
+		body := strings.Repeat("b", 20<<10)
+		trips("20 KiB POST", 1, func() { w.mustFetch(mux.Small, "POST", "/", body, body) })
+		body = strings.Repeat("b", 64<<10)
+		trips("64 KiB POST", 1, func() { w.mustFetch(mux.Small, "POST", "/", body, body) })
+		if got := w.client.Counters().Dials; got != 1 {
+			t.Errorf("dials: got %d, want 1", got)
+		}
+	})
+}
+
+func TestAllWhoWaitShareOneDial(t *testing.T) {
+	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+		var wg sync.WaitGroup
+		for range 200 {
+			wg.Go(func() { w.mustFetch(mux.Small, "GET", "/x", "", "/x") })
+		}
+		wg.Wait()
+		if got := w.client.Counters().Dials; got != 1 {
+			t.Errorf("dials: got %d, want 1", got)
+		}
+	})
+}
+
+func TestLanes(t *testing.T) {
+	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
+		for range 5 {
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() { w.mustFetch(mux.Bulk, "GET", "/x", "", "/x") })
+			}
+			wg.Wait()
+		}
+		if got := w.pool.Peer(w.addr, "").Status().Lanes; got != 1+mux.DefaultBulkLanes {
+			t.Errorf("lanes: got %d, want 1 small and %d bulk", got, mux.DefaultBulkLanes)
+		}
+		w.pool.Peer(w.addr, "another group").RoundTripper(mux.Small)
+		for lane, n := range w.client.Lanes() {
+			if n != 1 {
+				t.Errorf("lane %x: %d dials, want 1", lane.Bytes(), n)
+			}
+		}
+	})
+}
+
+func TestIdleSessionsSayNothingAndClose(t *testing.T) {
+	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
+		time.Sleep(10 * time.Second)
+		before := w.client.Counters()
+		time.Sleep(4 * time.Minute)
+		if got := w.client.Counters(); got != before {
+			t.Errorf("4 idle minutes: got %+v, want %+v", got, before)
+		}
+		st := w.pool.Peer(w.addr, "").Status()
+		if !st.Connected || st.LastError != "" || st.LastUsed.IsZero() {
+			t.Errorf("Status: got %+v, want connected", st)
+		}
+		time.Sleep(12 * time.Minute)
+		if got := w.client.Counters(); got.Open != 0 || got.In != before.In {
+			t.Errorf("16 idle minutes: got %+v, want no open connection and no byte more", got)
+		}
+		if st := w.pool.Peer(w.addr, "").Status(); st.Connected {
+			t.Error("Status: got connected")
+		}
+		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
+	})
+}
+
+func TestServerClosesIdleSessions(t *testing.T) {
+	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+		c, err := w.client.Dial(w.t.Context(), w.addr, onion.NewLane())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.Write([]byte("lafsmux\x01"))
+		synctest.Wait()
+		time.Sleep(30 * time.Minute)
+		if got := w.server.Counters().Open; got != 0 {
+			t.Errorf("sessions that a silent client left: got %d, want 0", got)
+		}
+	})
+}
+
+func TestCloseFailsRequestsAndIsFinal(t *testing.T) {
+	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+		w.pool.Close()
+		if _, err := w.fetch(context.Background(), mux.Small, "GET", "/", ""); err == nil {
+			t.Error("request after Close: got no error")
+		}
+	})
+}
