@@ -6,8 +6,10 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,15 +81,13 @@ func (s *Store) Allocate(ctx context.Context, si caps.StorageIndex, numbers []st
 		}
 	}
 	for _, n := range numbers {
-		switch {
-		case held[n]:
-			out.AlreadyHave = append(out.AlreadyHave, n)
-		case ours[n] != nil && !taken[n]:
+		if ours[n] != nil && !held[n] && !taken[n] {
 			out.Allocated = append(out.Allocated, n)
 			continue
 		}
 		s.release(ours[n])
 	}
+	out.AlreadyHave = sorted(slices.Collect(maps.Keys(held)))
 	if err != nil {
 		for _, u := range fresh {
 			s.release(u)

@@ -48,7 +48,8 @@ type Version struct {
 // An Allocation is a server's answer to Allocate. A share number that was
 // asked for and stands in neither list found no space.
 type Allocation struct {
-	// AlreadyHave lists the shares that the server holds whole.
+	// AlreadyHave lists the shares that the server holds whole, whether they
+	// were asked for or not, in rising order.
 	AlreadyHave []ShareNumber
 	// Allocated lists the shares that may now be written under the given
 	// upload secret. A share whose upload is under way with the same secret
@@ -68,17 +69,17 @@ type Server interface {
 	Version(ctx context.Context) (Version, error)
 
 	// Allocate reserves space for shares of exactly size bytes, at least 1,
-	// in the
-	// bucket si and records a lease on the bucket, for the shares it already
-	// holds as well. Reserved shares are not visible to Shares and Read
-	// before they are whole, and are dropped after 30 minutes without a
+	// in the bucket si and records a lease on the bucket, for the shares it
+	// already holds as well. Reserved shares are not visible to Shares and
+	// Read before they are whole, and are dropped after 30 minutes without a
 	// write.
 	Allocate(ctx context.Context, si caps.StorageIndex, shares []ShareNumber, size int64, upload *UploadSecret, lease *LeaseSecrets) (Allocation, error)
 
 	// Write puts data at offset of an allocated share and returns the ranges
 	// that are still missing; none means the share is now whole, durable and
-	// visible. Bytes written already may be written again only if they are
-	// equal, else ErrConflict. ErrNotFound: nothing is allocated there (or
+	// visible. data has at least 1 byte and ends inside the share, else
+	// ErrBadRequest. Bytes written already may be written again only if they
+	// are equal, else ErrConflict. ErrNotFound: nothing is allocated there (or
 	// the share is already whole). ErrUnauthorized: another upload secret.
 	Write(ctx context.Context, si caps.StorageIndex, n ShareNumber, upload *UploadSecret, offset int64, data []byte) (missing []Range, err error)
 

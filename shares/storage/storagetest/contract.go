@@ -141,7 +141,7 @@ func allocatingTwice(f *fixture) {
 	if a := f.allocate(11, 2); len(a.Allocated) != 0 {
 		f.Errorf("Allocate with another size: got %+v", a)
 	}
-	if a := f.allocate(10); len(a.Allocated)+len(a.AlreadyHave) != 0 {
+	if a := f.allocate(10); len(a.Allocated) != 0 {
 		f.Errorf("Allocate of nothing: got %+v", a)
 	}
 	f.isShare(1, []byte("0123456789"))
@@ -152,6 +152,9 @@ func alreadyHave(f *fixture) {
 	a := f.allocate(3, 4, 5)
 	if !slices.Equal(a.AlreadyHave, numbers{5}) || !slices.Equal(a.Allocated, numbers{4}) {
 		f.Errorf("Allocate: got %+v, want 5 held and 4 allocated", a)
+	}
+	if a := f.allocate(3); !slices.Equal(a.AlreadyHave, numbers{5}) {
+		f.Errorf("Allocate of nothing: got %+v, want 5 held", a)
 	}
 	f.upload = storage.GenerateUploadSecret()
 	if a := f.allocate(77, 5); !slices.Equal(a.AlreadyHave, numbers{5}) {
