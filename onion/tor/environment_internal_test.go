@@ -3,6 +3,7 @@ package tor
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -32,6 +33,23 @@ func TestEnvironment(t *testing.T) {
 		if got := fmt.Sprint(e.socks()); got != tt.socks {
 			t.Errorf("socks of %s: got %s, want %s", tt.name, got, tt.socks)
 		}
+	}
+}
+
+func TestNoProgramSaysHowToInstall(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := findProgram("", nil)
+	if !errors.Is(err, errNoProgram) || !strings.Contains(err.Error(), "apt install tor") {
+		t.Errorf("findProgram: got %v, want how to install tor", err)
+	}
+}
+
+// A system Tor whose control port does not let us in still serves clients,
+// and Listen says what is in the way.
+func TestSocksOnlySaysWhyNot(t *testing.T) {
+	p := socksPort{why: errNotPermitted}
+	if _, err := p.target(0); !errors.Is(err, errSocksOnly) || !errors.Is(err, errNotPermitted) {
+		t.Errorf("target: got %v", err)
 	}
 }
 

@@ -33,7 +33,7 @@ type ownTor struct {
 }
 
 func newOwnTor(t *Tor) (*ownTor, error) {
-	program, err := findProgram(t.cfg.Executable)
+	program, err := findProgram(t.cfg.Executable, usualPrograms)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,10 @@ func newOwnTor(t *Tor) (*ownTor, error) {
 	return o, nil
 }
 
-func findProgram(named string) (string, error) {
+// usualPrograms are where tor is on systems whose PATH may not say so.
+var usualPrograms = []string{"/usr/sbin/tor", "/usr/local/bin/tor", "/opt/homebrew/bin/tor"}
+
+func findProgram(named string, usual []string) (string, error) {
 	if named != "" {
 		path, err := exec.LookPath(named)
 		if err != nil {
@@ -65,7 +68,7 @@ func findProgram(named string) (string, error) {
 	if path, err := exec.LookPath("tor"); err == nil {
 		return path, nil
 	}
-	for _, path := range []string{"/usr/sbin/tor", "/usr/local/bin/tor", "/opt/homebrew/bin/tor"} {
+	for _, path := range usual {
 		if _, err := exec.LookPath(path); err == nil {
 			return path, nil
 		}
@@ -177,6 +180,8 @@ func (o *ownTor) takeOver(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
+var errInUse = errors.New("another tor runs on our data directory: does this node run already?")
+
 // awaitLock waits until no other tor runs on our data directory.
 func (o *ownTor) awaitLock(ctx context.Context) error {
 	lock, err := os.OpenFile(filepath.Join(o.data, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -187,10 +192,10 @@ func (o *ownTor) awaitLock(ctx context.Context) error {
 	deadline := time.Now().Add(lockTimeout)
 	for syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		if time.Now().After(deadline) {
-			return errors.New("another tor runs on our data directory: does this node run already?")
+			return errInUse
 		}
 		if !sleep(ctx, 5*startPoll) {
-			return ctx.Err()
+			return fmt.Errorf("%w: %w", errInUse, ctx.Err())
 		}
 	}
 	return nil
