@@ -1,0 +1,82 @@
+package gbs
+
+import (
+	"bytes"
+	"encoding/hex"
+	"testing"
+
+	"lafs/shares/storage"
+)
+
+// FuzzBodies: whatever is taken for a body of the protocol says the same
+// after it is written again.
+func FuzzBodies(f *testing.F) {
+	add := func(b []byte, err error) {
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	example, err := hex.DecodeString("a26d73686172652d6e756d62657273d901028200076e616c6c6f63617465642d73697a650a")
+	add(example, err)
+	add(marshalAllocate([]storage.ShareNumber{0, 255}, 1<<62))
+	add(marshalVersion(storage.Version{AvailableSpace: 1<<64 - 1}))
+	add(marshalAllocation(storage.Allocation{Allocated: []storage.ShareNumber{1}}))
+	add(marshalRequired([]storage.Range{{Begin: 1, End: 5}, {Begin: 7, End: 8}}))
+	add(marshalShares([]storage.ShareNumber{3, 9}))
+	add(marshalCorrupt("reason"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		again(t, b, parseVersion, marshalVersion)
+		again(t, b, parseAllocation, marshalAllocation)
+		again(t, b, parseRequired, marshalRequired)
+		again(t, b, parseShares, marshalShares)
+		again(t, b, parseCorrupt, marshalCorrupt)
+		type alloc struct {
+			numbers []storage.ShareNumber
+			size    int64
+		}
+		again(t, b, func(b []byte) (a alloc, err error) {
+			a.numbers, a.size, err = parseAllocate(b)
+			return a, err
+		}, func(a alloc) ([]byte, error) { return marshalAllocate(a.numbers, a.size) })
+	})
+}
+
+func again[T any](t *testing.T, b []byte, parse func([]byte) (T, error), marshal func(T) ([]byte, error)) {
+	t.Helper()
+	v, err := parse(b)
+	if err != nil {
+		return
+	}
+	first, err := marshal(v)
+	if err != nil {
+		t.Fatalf("marshal: %v", err)
+	}
+	v, err = parse(first)
+	if err != nil {
+		t.Fatalf("parse of what was written: %v", err)
+	}
+	second, err := marshal(v)
+	if err != nil || !bytes.Equal(first, second) {
+		t.Fatalf("got %x, then %x", first, second)
+	}
+}
+
+func FuzzRanges(f *testing.F) {
+	f.Add("bytes=0-9")
+	f.Add("bytes 5-9/*")
+	f.Add("bytes 5-9/10")
+	f.Add("bytes=0-9223372036854775807")
+	f.Fuzz(func(t *testing.T, s string) {
+		if begin, end, ok := parseRange(s); ok {
+			if b, e, ok := parseRange(formatRange(begin, end)); !ok || b != begin || e != end || e <= b {
+				t.Fatalf("%q: got %d, %d, then %d, %d, %v", s, begin, end, b, e, ok)
+			}
+		}
+		if begin, end, ok := parseContentRange(s); ok {
+			if b, e, ok := parseContentRange(formatContentRange(begin, end)); !ok || b != begin || e != end || e <= b {
+				t.Fatalf("%q: got %d, %d, then %d, %d, %v", s, begin, end, b, e, ok)
+			}
+		}
+	})
+}

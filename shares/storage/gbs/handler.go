@@ -1,0 +1,225 @@
+package gbs
+
+import (
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"lafs/shares/storage"
+)
+
+const (
+	// piece is how much of a share one request keeps in memory.
+	piece = 64 << 10
+	// maxRequests bounds the memory of all requests together to 32 MiB.
+	maxRequests = 512
+
+	typeCBOR = "application/cbor"
+)
+
+// HandlerConfig says whose shares a handler serves.
+type HandlerConfig struct {
+	// Authorize returns the server that this swissnum gives access to. It
+	// compares in constant time and does not keep swissnum, which is secret.
+	Authorize func(swissnum []byte) (storage.Server, bool)
+	// MaxRequests is how many requests are worked on at once; those above
+	// are told to come later. 0: 512, which take 32 MiB at most.
+	MaxRequests int
+	// Log gets our own faults; nil: nothing is logged.
+	Log *slog.Logger
+}
+
+type handler struct {
+	cfg  HandlerConfig
+	slot chan struct{}
+}
+
+// NewHandler serves the storage protocol. An answer never holds the text of
+// an error.
+func NewHandler(cfg HandlerConfig) http.Handler {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxRequests <= 0 {
+		cfg.MaxRequests = maxRequests
+	}
+	return &handler{cfg, make(chan struct{}, cfg.MaxRequests)}
+}
+
+// A call is one request under way.
+type call struct {
+	http.ResponseWriter
+	*http.Request
+	place
+	*secrets
+	server storage.Server
+	body   []byte // of requests with a CBOR body
+}
+
+// serve answers each route.
+var serve = map[*route]func(*call) error{
+	getVersion: (*call).version,
+	allocate:   (*call).allocate,
+	writeShare: (*call).write,
+	abortShare: (*call).abort,
+	listShares: (*call).list,
+	readShare:  (*call).read,
+	corrupt:    (*call).corrupt,
+	addLease:   (*call).lease,
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// nil keeps net/http from writing a date.
+	w.Header()["Date"] = nil
+	defer h.recover(w)
+	select {
+	case h.slot <- struct{}{}:
+		defer func() { <-h.slot }()
+	default:
+		refuse(w, storage.ErrBusy)
+		return
+	}
+	if err := h.handle(w, r); err != nil {
+		refuse(w, err)
+	}
+}
+
+func (h *handler) handle(w http.ResponseWriter, r *http.Request) error {
+	swissnum, ok := swissnumOf(r.Header)
+	if !ok {
+		return storage.ErrUnauthorized
+	}
+	c := &call{ResponseWriter: w, Request: r}
+	if c.server, ok = h.cfg.Authorize(swissnum); !ok {
+		return storage.ErrUnauthorized
+	}
+	rt, err := c.find()
+	if err != nil {
+		return err
+	}
+	if c.secrets, ok = secretsOf(r.Header, rt.secrets); !ok {
+		return storage.ErrBadRequest
+	}
+	if rt.cbor && !accepts(r.Header.Values("Accept")) {
+		return refusal(http.StatusNotAcceptable)
+	}
+	if rt.maxBody != streamBody {
+		if err := c.readBody(rt.maxBody); err != nil {
+			return err
+		}
+	}
+	return serve[rt](c)
+}
+
+// find looks the request up in the table. The protocol has no queries.
+func (c *call) find() (*route, error) {
+	err := error(storage.ErrNotFound)
+	for rt := range serve {
+		p, ok := rt.match(c.URL.Path)
+		if !ok {
+			continue
+		}
+		if rt.method == c.Method {
+			c.place = p
+			return rt, nil
+		}
+		err = refusal(http.StatusMethodNotAllowed)
+	}
+	return nil, err
+}
+
+// readBody reads a body of at most limit bytes.
+func (c *call) readBody(limit int64) error {
+	if c.ContentLength > limit {
+		return storage.ErrTooLarge
+	}
+	b, err := io.ReadAll(io.LimitReader(c.Body, limit+1))
+	switch {
+	case err != nil:
+		return storage.ErrBadRequest
+	case int64(len(b)) > limit:
+		return storage.ErrTooLarge
+	case limit > 0 && !isCBOR(c.Request.Header.Get("Content-Type")):
+		return refusal(http.StatusUnsupportedMediaType)
+	}
+	c.body = b
+	return nil
+}
+
+// isCBOR: a missing type is taken for CBOR, as Tahoe does.
+func isCBOR(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.TrimSpace(kind)
+	return kind == "" || strings.EqualFold(kind, typeCBOR)
+}
+
+// accepts says whether CBOR may be answered.
+func accepts(values []string) bool {
+	for _, v := range values {
+		for item := range strings.SplitSeq(v, ",") {
+			kind, params, _ := strings.Cut(item, ";")
+			if q := strings.ReplaceAll(params, " ", ""); q == "q=0" || strings.HasPrefix(q, "q=0.0") {
+				continue
+			}
+			switch strings.ToLower(strings.TrimSpace(kind)) {
+			case typeCBOR, "application/*", "*/*":
+				return true
+			}
+		}
+	}
+	return len(values) == 0
+}
+
+// refuse answers with an error's status and fixed text.
+func refuse(w http.ResponseWriter, err error) {
+	status, text := statusOf(err)
+	send(w, status, "text/plain", []byte(text))
+}
+
+func send(w http.ResponseWriter, status int, contentType string, body []byte) {
+	if contentType != "" {
+		w.Header().Set("Content-Type", contentType)
+	}
+	if status != http.StatusNoContent {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(status)
+	// A client that is gone needs no answer.
+	_, _ = w.Write(body)
+}
+
+func sendCBOR(c *call, status int, body []byte, err error) error {
+	if err != nil {
+		return storage.ErrBroken
+	}
+	send(c.ResponseWriter, status, typeCBOR, body)
+	return nil
+}
+
+// recover answers a panic of ours, and logs the functions it went through:
+// a traceback would print arguments.
+func (h *handler) recover(w http.ResponseWriter) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	var names []string
+	for {
+		f, more := frames.Next()
+		names = append(names, f.Function)
+		if !more {
+			break
+		}
+	}
+	h.cfg.Log.Error("the storage handler panicked", "functions", names)
+	refuse(w, storage.ErrBroken)
+}

@@ -1,0 +1,97 @@
+package gbs
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"lafs/shares/caps"
+	"lafs/shares/storage"
+)
+
+// The kinds of secret that requests carry in X-Tahoe-Authorization.
+const (
+	renewSecret  = "lease-renew-secret"
+	cancelSecret = "lease-cancel-secret"
+	uploadSecret = "upload-secret"
+)
+
+const (
+	maxAllocateBody = 8192
+	// maxCorruptBody is above Tahoe's 32768, where a reason of the 32765
+	// bytes that are allowed does not fit.
+	maxCorruptBody = 32800
+	noBody         = 0
+	// streamBody is no limit: the handler reads as much as Content-Range
+	// says, and keeps one piece of it in memory.
+	streamBody = -1
+)
+
+// A route is one request of the protocol. {si} stands for a storage index,
+// {n} for a share number.
+type route struct {
+	method, path string
+	secrets      []string // which the request carries, no more and no less
+	maxBody      int64    // bytes of the request's body
+	cbor         bool     // the answer is CBOR
+}
+
+// The requests of the protocol.
+var (
+	getVersion = &route{http.MethodGet, "/storage/v1/version", nil, noBody, true}
+	allocate   = &route{http.MethodPost, "/storage/v1/immutable/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxAllocateBody, true}
+	writeShare = &route{http.MethodPatch, "/storage/v1/immutable/{si}/{n}", []string{uploadSecret}, streamBody, true}
+	abortShare = &route{http.MethodPut, "/storage/v1/immutable/{si}/{n}/abort", []string{uploadSecret}, noBody, false}
+	listShares = &route{http.MethodGet, "/storage/v1/immutable/{si}/shares", nil, noBody, true}
+	readShare  = &route{http.MethodGet, "/storage/v1/immutable/{si}/{n}", nil, noBody, false}
+	corrupt    = &route{http.MethodPost, "/storage/v1/immutable/{si}/{n}/corrupt", nil, maxCorruptBody, false}
+	addLease   = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false}
+)
+
+// A place is what a path names.
+type place struct {
+	si caps.StorageIndex
+	n  storage.ShareNumber
+}
+
+// url writes the path of a request.
+func (r *route) url(p place) string {
+	return strings.NewReplacer("{si}", p.si.String(), "{n}", strconv.Itoa(int(p.n))).Replace(r.path)
+}
+
+// match reads a path.
+func (r *route) match(path string) (p place, ok bool) {
+	want := r.path
+	for want != "" {
+		var w, g string
+		w, want, _ = strings.Cut(want[1:], "/")
+		if !strings.HasPrefix(path, "/") {
+			return p, false
+		}
+		g, path, ok = strings.Cut(path[1:], "/")
+		if want != "" {
+			want = "/" + want
+		}
+		if ok {
+			path = "/" + path
+		}
+		if ok = p.segment(w, g); !ok {
+			return p, false
+		}
+	}
+	return p, path == ""
+}
+
+func (p *place) segment(want, got string) bool {
+	switch want {
+	case "{si}":
+		si, err := caps.ParseStorageIndex(got)
+		p.si = si
+		return err == nil
+	case "{n}":
+		n, err := strconv.ParseUint(got, 10, 8)
+		p.n = storage.ShareNumber(n)
+		return err == nil && strconv.FormatUint(n, 10) == got
+	}
+	return want == got
+}
