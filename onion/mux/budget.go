@@ -19,7 +19,7 @@ type budget struct {
 	max int64
 
 	mu      sync.Mutex
-	total   int64                 // guarded by mu
+	total   int64                 // guarded by mu; of all that are not doomed
 	holders map[*holding]struct{} // guarded by mu
 }
 
@@ -29,7 +29,7 @@ type holding struct {
 	cut    func() // must not wait
 
 	bytes  int64 // guarded by budget.mu
-	doomed bool  // guarded by budget.mu; was cut for this
+	doomed bool  // guarded by budget.mu; was cut, and is about to give all back
 }
 
 func newBudget(max int64) *budget {
@@ -55,12 +55,18 @@ func (h *holding) close() {
 // span returns the account of one stream.
 func (h *holding) span() (yamux.MemoryManager, error) { return &span{holding: h}, nil }
 
+func (b *budget) countLocked(h *holding, n int64) {
+	h.bytes += n
+	if !h.doomed {
+		b.total += n
+	}
+}
+
 // add counts n bytes more and cuts whoever holds most if that is too much.
 func (h *holding) add(n int64) {
 	b := h.budget
 	b.mu.Lock()
-	h.bytes += n
-	b.total += n
+	b.countLocked(h, n)
 	var most *holding
 	if b.total > b.max {
 		for o := range b.holders {
@@ -70,6 +76,8 @@ func (h *holding) add(n int64) {
 		}
 	}
 	if most != nil {
+		// Until it is gone, what it holds must not doom others.
+		b.total -= most.bytes
 		most.doomed = true
 	}
 	b.mu.Unlock()
@@ -87,8 +95,7 @@ func (h *holding) grow(n int64) bool {
 	if b.total+n > b.max/2 {
 		return false
 	}
-	h.bytes += n
-	b.total += n
+	b.countLocked(h, n)
 	return true
 }
 
@@ -142,8 +149,7 @@ func (s *span) release(n int64) {
 	s.bytes -= n
 	b := s.holding.budget
 	b.mu.Lock()
-	s.holding.bytes -= n
-	b.total -= n
+	b.countLocked(s.holding, -n)
 	b.mu.Unlock()
 }
 
