@@ -21,9 +21,11 @@ type rule struct {
 }
 
 var rules = []rule{
-	{"resolver", regexp.MustCompile(`^net\.(Lookup|Resolve(TCP|UDP|IP)Addr$|Resolver\b|DefaultResolver$|Interface)`), nil},
+	{"resolver", regexp.MustCompile(`^net\.(Lookup|Resolve(TCP|UDP|IP)Addr$|Resolver\b|DefaultResolver$)`), nil},
+	// On Whonix a service must wait on the workstation's own address.
+	{"own addresses", regexp.MustCompile(`^net\.Interface`), []string{"onion/tor"}},
 	{"dial", regexp.MustCompile(`^net\.(Dial|FileConn$|FilePacketConn$)`), []string{"onion/tor", "onion/local"}},
-	{"listen", regexp.MustCompile(`^net\.(Listen|FileListener$)`), []string{"onion/tor", "onion/local"}},
+	{"listen", regexp.MustCompile(`^net\.(Listen(TCP|UDP|IP|Unix|Unixgram|MulticastUDP|Packet|Config)?$|ListenConfig\.|FileListener$)`), []string{"onion/tor", "onion/local"}},
 	{"http client", regexp.MustCompile(`^net/http\.(Client\b|Default(Client|Transport)$|Get$|Head$|Post$|PostForm$|Proxy)`), nil},
 	{"http transport", regexp.MustCompile(`^net/http\.(Transport\b|NewFileTransport)`), []string{"onion/mux", "onion/local"}},
 	{"http server", regexp.MustCompile(`^net/http\.(ListenAndServe|Serve$|ServeTLS$|DefaultServeMux$|Handle$|HandleFunc$|Server\.ListenAndServe)`), nil},
@@ -128,9 +130,11 @@ func TestPlantedSymbolsAreCaught(t *testing.T) {
 	plants := []struct{ kind, imports, use string }{
 		{"resolver", `"net"`, `var _, _ = net.LookupHost("example.com")`},
 		{"resolver", `"net"`, `var _ = net.Resolver{PreferGo: true}`},
+		{"own addresses", `"net"`, `var _ = net.InterfaceAddrs`},
 		{"dial", `"net"`, `var _ = (&net.Dialer{}).DialContext`},
 		{"dial", `n "net"`, `var dial = n.Dial`},
 		{"listen", `"net"`, `var _ net.ListenConfig`},
+		{"listen", `"net"`, `var _ = net.ListenPacket`},
 		{"http client", `"net/http"`, `var _ = http.Client{}`},
 		{"http client", `"net/http"`, `var _ = http.DefaultTransport`},
 		{"http client", `"net/http"`, `var _ = http.ProxyFromEnvironment`},
