@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"lafs/onion"
 )
 
 // Requests from everywhere, between events, all get their own answers.
@@ -151,5 +153,22 @@ func TestSharingIsSeen(t *testing.T) {
 	defer s.close()
 	if shares := s.sharing(); !shares(loopbackEndpoint(9050)) || shares(endpoint{"unix", "/run/tor/socks"}) {
 		t.Error("sharing: got it wrong")
+	}
+}
+
+// After a hang the same lane asks for another circuit, which is still the
+// lane's own.
+func TestCredentialsAfterAHang(t *testing.T) {
+	n := newTor(Config{})
+	one, two := onion.NewLane(), onion.NewLane()
+	seen := make(map[string]bool)
+	for _, lane := range []onion.Lane{one, two} {
+		for hung := range 3 {
+			user, password := n.credentials(lane, hung)
+			if seen[user+password] || len(user) != 32 || len(password) != 32 {
+				t.Errorf("credentials of attempt %d: not new, or short", hung)
+			}
+			seen[user+password] = true
+		}
 	}
 }

@@ -14,11 +14,12 @@ import (
 	"lafs/onion"
 )
 
-// Tor's own patience with one attempt is two minutes; ours is a little
-// shorter than the time after which a person gives up, and a second attempt
-// on new circuits often works at once.
+// Tor's own patience with one attempt is two minutes. A service that has
+// just restarted can let one hang that long, while a second one, on new
+// circuits, works at once; so ours ends where most cold connections are long
+// done.
 const (
-	attemptTimeout = 60 * time.Second
+	attemptTimeout = 45 * time.Second
 	maxAttempts    = 3
 	// absentAttempts bounds the attempts at a service without descriptor:
 	// one that was started just now gets a second chance, one that does not
@@ -35,13 +36,17 @@ func (t *Tor) Dial(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn
 		return nil, onion.ErrBadAddr
 	}
 	backoff := dialBackoff
+	hung := 0
 	for attempt := 1; ; attempt++ {
-		c, err := t.attempt(ctx, a, lane)
+		c, err := t.attempt(ctx, a, lane, hung)
 		if err == nil {
 			return &stream{Conn: c, local: place{}, remote: place{a}}, nil
 		}
 		if !again(err, attempt) || !sleep(ctx, backoff) {
 			return nil, dialError(ctx, a, err)
+		}
+		if errors.Is(err, errHung) {
+			hung++
 		}
 		t.log.Debug("dialling again", "onion", a, "attempt", attempt, "err", err)
 		backoff *= 2
@@ -73,7 +78,10 @@ func again(err error, attempt int) bool {
 // errBroken is an attempt that Tor left without an answer.
 var errBroken = errors.New("Tor broke off")
 
-func (t *Tor) attempt(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn, error) {
+// errHung is an errBroken by which Tor said nothing in time.
+var errHung = fmt.Errorf("%w: no answer within %v", errBroken, attemptTimeout)
+
+func (t *Tor) attempt(ctx context.Context, a onion.Addr, lane onion.Lane, hung int) (net.Conn, error) {
 	at, err := t.ready(ctx)
 	if err != nil {
 		return nil, err
@@ -88,7 +96,7 @@ func (t *Tor) attempt(ctx context.Context, a onion.Addr, lane onion.Lane) (net.C
 		return nil, fmt.Errorf("%w: %w: its SOCKS port does not answer: %w", onion.ErrTorDown, errBroken, err)
 	}
 	stop := context.AfterFunc(timed, func() { c.Close() })
-	user, password := t.credentials(lane)
+	user, password := t.credentials(lane, hung)
 	err = connect(c, user, password, a.Host(), a.Port())
 	if !stop() {
 		// The context ended first, or in the same instant: the socket is
@@ -104,7 +112,7 @@ func (t *Tor) attempt(ctx context.Context, a onion.Addr, lane onion.Lane) (net.C
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case timed.Err() != nil:
-		return nil, fmt.Errorf("%w within %v: %w", onion.ErrUnreachable, attemptTimeout, errBroken)
+		return nil, fmt.Errorf("%w: %w", onion.ErrUnreachable, errHung)
 	case errors.As(err, &refused), errors.Is(err, errNotSocks):
 		return nil, err
 	}
@@ -119,11 +127,13 @@ func newSecret() [32]byte {
 
 // credentials are the SOCKS user and password of a lane. Tor gives streams
 // with different ones different circuits. They say nothing of the lane and
-// differ from run to run.
-func (t *Tor) credentials(lane onion.Lane) (user, password string) {
+// differ from run to run. Once a dial has hung, its next attempt asks for
+// others, since with the same ones it would wait for the same circuit.
+func (t *Tor) credentials(lane onion.Lane, hung int) (user, password string) {
 	id := lane.Bytes()
 	h := hmac.New(sha256.New, t.secret[:])
 	h.Write(id[:])
+	h.Write([]byte{byte(hung)})
 	sum := h.Sum(nil)
 	return hex.EncodeToString(sum[:16]), hex.EncodeToString(sum[16:])
 }
