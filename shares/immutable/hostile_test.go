@@ -3,6 +3,7 @@ package immutable_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -136,6 +137,57 @@ func TestLargeFlips(t *testing.T) {
 			if err != nil && !errors.Is(err, immutable.ErrCorrupt) {
 				t.Fatalf("byte %d: %v", at, err)
 			}
+		}
+	}
+}
+
+// TestWrongPage: wrong hashes in a tree that is read in pages are noticed, and
+// do not hurt the other shares.
+func TestWrongPage(t *testing.T) {
+	plaintext := content("x", 30001)
+	shares, c := encodeWith(t, immutable.Params{Needed: 1, Total: 2, MaxSegmentSize: 3}, plaintext, immutable.RandomKey())
+	sec := sectionsOf(shares[1])
+	for name, tree := range map[string][2]int{"crypttext": {sec.crypttext, sec.blocks}, "blocks": {sec.blocks, sec.chain}} {
+		leaf := (tree[0]+tree[1])/2 + 16 + 32*5000
+		spoilt := slices.Clone(shares[1])
+		spoilt[leaf] ^= 1
+		d, err := immutable.NewDecoder(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bad, err := d.OpenShare(context.Background(), 1, bytesReader(spoilt))
+		if err != nil {
+			t.Fatal(err)
+		}
+		good, err := d.OpenShare(context.Background(), 0, bytesReader(shares[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Another segment of the same page.
+		if _, err := bad.Blocks(context.Background(), 5001, 1); !errors.Is(err, immutable.ErrCorrupt) {
+			t.Errorf("Blocks, %s tree wrong: got %v, want ErrCorrupt", name, err)
+		}
+		blocks, err := good.Blocks(context.Background(), 5000, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.DecodeSegment(5000, map[int][]byte{0: blocks[0]})
+		if err != nil || !bytes.Equal(got, plaintext[15000:15003]) {
+			t.Errorf("DecodeSegment after a wrong %s tree elsewhere: %v", name, err)
+		}
+	}
+}
+
+// TestOverlaps reads shares whose bytes are good but whose header lays
+// sections over each other.
+func TestOverlaps(t *testing.T) {
+	shares, c := encodeWith(t, immutable.Params{Needed: 1, Total: 2, MaxSegmentSize: 100}, content("a", 1000), immutable.RandomKey())
+	sec := sectionsOf(shares[0])
+	for name, plaintext := range map[string]int{"data too short": sec.plaintext - 1, "data into the tree": sec.crypttext + 1, "before the header": 0} {
+		share := slices.Clone(shares[0])
+		binary.BigEndian.PutUint32(share[0x10:], uint32(plaintext))
+		if _, err := read(c, 0, bytesReader(share)); !errors.Is(err, immutable.ErrCorrupt) {
+			t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 		}
 	}
 }

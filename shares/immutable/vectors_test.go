@@ -69,16 +69,15 @@ func capOf(t *testing.T, p immutable.Params, plaintext, secret []byte) string {
 // vectors.
 func TestOwnVectors(t *testing.T) {
 	var file []struct {
-		Secret   []byte
-		Byte     string
-		Size     int
-		K, N     int
-		Expected string
+		Secret, Seed []byte
+		Size         int
+		K, N         int
+		Expected     string
 	}
 	readJSON(t, "testdata/caps.json", &file)
 	for _, v := range file {
 		p := immutable.Params{Needed: v.K, Total: v.N, MaxSegmentSize: immutable.OldSegmentSize}
-		if got := capOf(t, p, bytes.Repeat([]byte(v.Byte), v.Size)[:v.Size], v.Secret); got != v.Expected {
+		if got := capOf(t, p, bytes.Repeat(v.Seed, v.Size/len(v.Seed)+1)[:v.Size], v.Secret); got != v.Expected {
 			t.Errorf("%d of %d, %d bytes: got %q, want %q", v.K, v.N, v.Size, got, v.Expected)
 		}
 	}
