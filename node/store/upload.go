@@ -226,8 +226,12 @@ func (s *Store) finish(u *upload, f file) error {
 		return err
 	}
 	bucket := filepath.Dir(to)
-	if err := durable.Mkdir(bucket, 0o700); err != nil {
-		return err
+	// Each of the two by itself: another upload may have made it this
+	// instant, and not synced its name yet.
+	for _, dir := range []string{filepath.Dir(bucket), bucket} {
+		if err := durable.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	if err := durable.Rename(from, to); err != nil {
 		os.Remove(to)

@@ -9,12 +9,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"lafs/node/store"
 	"lafs/onion/mux"
 	"lafs/shares/storage"
 	"lafs/shares/storage/gbs"
 	"lafs/shares/storage/storagetest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const swissnum = "mfqxgyttmvzxgmjsgm2dknrxha4q"
 
