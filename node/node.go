@@ -95,6 +95,7 @@ func (n *Node) assemble() error {
 		{n.cfg.Introducer, n.buildIntroducer},
 		{n.cfg.Client, n.buildClient},
 		{true, n.buildWeb},
+		{true, n.buildReady},
 	} {
 		if !step.wanted {
 			continue

@@ -69,6 +69,8 @@ func TestScripts(t *testing.T) {
 			"absent":   cmdAbsent,
 			"mkgrid":   cmdMkgrid,
 			"servers":  cmdServers,
+			"slow":     cmdSlow,
+			"waitfor":  cmdWaitFor,
 		},
 	})
 }
@@ -233,6 +235,34 @@ func cmdDamage(ts *testscript.TestScript, _ bool, args []string) {
 	if count == 0 {
 		ts.Fatalf("%s holds no share", args[0])
 	}
+}
+
+// cmdSlow is `slow BYTES HOST...`: what these hosts carry from now on, in
+// bytes a second.
+func cmdSlow(ts *testscript.TestScript, _ bool, args []string) {
+	var f oniontest.Faults
+	if _, err := fmt.Sscan(args[0], &f.Bandwidth); err != nil {
+		ts.Fatalf("%v", err)
+	}
+	for _, host := range args[1:] {
+		ts.Value(gridKey{}).(*testGrid).net.Host(host).Faults(f)
+	}
+}
+
+// cmdWaitFor is `waitfor GLOB`: it waits for a file that matches and is not
+// empty.
+func cmdWaitFor(ts *testscript.TestScript, _ bool, args []string) {
+	for range 400 {
+		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		if len(found) > 0 {
+			if st, err := os.Stat(found[0]); err == nil && st.Size() > 0 {
+				return
+			}
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	ts.Fatalf("no %s came", args[0])
 }
 
 // cmdAbsent is `absent GLOB`: no file matches.

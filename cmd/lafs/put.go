@@ -89,7 +89,7 @@ func readPutAnswer(resp *http.Response, m *meter) (string, error) {
 	for {
 		var u gateway.Update
 		if err := updates.Decode(&u); err != nil {
-			return "", errors.New("the node broke off; was it stopped?")
+			return "", errBrokeOff
 		}
 		switch {
 		case u.Error != "":

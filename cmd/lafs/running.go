@@ -25,6 +25,9 @@ type runningNode struct {
 // run.
 var errNotRunning = errors.New("the node is not running")
 
+// errBrokeOff is a node that ended in the middle of an answer.
+var errBrokeOff = errors.New("the node broke off; was it stopped?")
+
 func (a *app) running() *runningNode {
 	d := node.Dir(a.dir)
 	return &runningNode{dir: d, rt: local.UnixClient(d.Socket())}
@@ -54,6 +57,8 @@ func (n *runningNode) call(ctx context.Context, method, path string, body io.Rea
 		return nil, ctx.Err()
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("%w; start it with: lafs -d %s run", errNotRunning, n.dir)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return nil, errBrokeOff
 	case err != nil:
 		return nil, fmt.Errorf("ask the node: %w", err)
 	case resp.StatusCode >= 300:
