@@ -229,3 +229,20 @@ func TestCancelFreesBothEnds(t *testing.T) {
 		})
 	}
 }
+
+// A server that refuses a large body need not read it for its answer to
+// arrive.
+func TestEarlyAnswer(t *testing.T) {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	inBubble(t, h, mux.ServerConfig{}, func(w *world) {
+		req, _ := http.NewRequestWithContext(w.t.Context(), "PUT", "http://lafs/", strings.NewReader(strings.Repeat("x", 8<<20)))
+		resp, err := w.do(mux.Bulk, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusForbidden {
+			t.Errorf("status: got %d, want 403", resp.StatusCode)
+		}
+	})
+}

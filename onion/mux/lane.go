@@ -58,7 +58,7 @@ func (ln *lane) load() int {
 }
 
 // session returns the lane's session, dialled if there is none, counted as
-// used until release.
+// used until release. With it goes a slot, which the caller frees.
 func (ln *lane) session(ctx context.Context) (*session, error) {
 	select {
 	case ln.slots <- struct{}{}:
@@ -193,9 +193,6 @@ func (ln *lane) backOff(err error) {
 
 // release ends a request's use of s, which is nil if it never had one.
 func (ln *lane) release(s *session) {
-	if s != nil {
-		<-ln.slots
-	}
 	pe := ln.peer
 	pe.mu.Lock()
 	defer pe.mu.Unlock()

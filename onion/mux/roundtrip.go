@@ -134,10 +134,13 @@ func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Resp
 		if ctx.Err() == nil {
 			ln.retire(s)
 		}
+		<-ln.slots
 		ln.release(s)
 		return nil, s.circuit.refused() == nil, lost(s, err)
 	}
-	st := &clientStream{Stream: y, spawn: rt.peer.pool.spawn}
+	// The slot is free for the next stream once the end of this one is on its
+	// way before it, so that the server never counts both.
+	st := &clientStream{Stream: y, spawn: rt.peer.pool.spawn, free: func() { <-ln.slots }}
 	if req.Body != nil {
 		// net/http waits for the body's Read before it gives a request up.
 		stop := context.AfterFunc(ctx, func() { req.Body.Close() })

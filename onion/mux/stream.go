@@ -15,6 +15,7 @@ type clientStream struct {
 	wrote atomic.Bool // a byte of the request may have left
 	once  sync.Once
 	spawn func(func()) bool // the pool's
+	free  func()            // called when the peer has been told of the end
 }
 
 func (s *clientStream) Write(p []byte) (int, error) {
@@ -27,8 +28,9 @@ func (s *clientStream) Write(p []byte) (int, error) {
 // that is full.
 func (s *clientStream) Close() error {
 	s.once.Do(func() {
-		if !s.spawn(func() { s.Stream.Reset() }) {
-			s.Stream.Reset()
+		reset := func() { s.Stream.Reset(); s.free() }
+		if !s.spawn(reset) {
+			reset()
 		}
 	})
 	return nil

@@ -43,7 +43,7 @@ func TestTrips(t *testing.T) {
 func TestAllWhoWaitShareOneDial(t *testing.T) {
 	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
 		var wg sync.WaitGroup
-		for range 200 {
+		for range 3000 {
 			wg.Go(func() { w.mustFetch(mux.Small, "GET", "/x", "", "/x") })
 		}
 		wg.Wait()
