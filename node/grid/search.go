@@ -125,6 +125,9 @@ const (
 	readFailures = 3
 	// untriedPace stands for the pace of a server that has not been read yet.
 	untriedPace = time.Second
+	// smallShare is a share that is read whole when it is opened
+	// (immutable.OpenShare), with some room for its hashes.
+	smallShare = 60 << 10
 )
 
 // pick returns a share with a number not in taken, from the server that is
@@ -145,7 +148,7 @@ func (s *search) pick(taken map[int]bool) (r *remote, changed <-chan struct{}, h
 		if now.Before(r.h.retryAt) {
 			continue
 		}
-		if best == nil || better(r, best) {
+		if best == nil || s.better(r, best) {
 			best = r
 		}
 	}
@@ -155,32 +158,35 @@ func (s *search) pick(taken map[int]bool) (r *remote, changed <-chan struct{}, h
 	return best, s.changed, hope
 }
 
-// better prefers servers without failures, then the one whose queue is
-// likely to be empty first, then shares that are open, then low numbers:
-// they are the file's own bytes and need no arithmetic.
-func better(a, b *remote) bool {
+// better prefers servers without failures, then the share that is likely to
+// be there first, then low numbers: they are the file's own bytes and need no
+// arithmetic.
+func (s *search) better(a, b *remote) bool {
 	return cmp.Or(
 		cmp.Compare(a.h.failures, b.h.failures),
-		cmp.Compare(a.h.expected(), b.h.expected()),
-		-cmp.Compare(b2i(a.opened != nil), b2i(b.opened != nil)),
+		cmp.Compare(s.expected(a), s.expected(b)),
 		cmp.Compare(a.n, b.n),
 	) < 0
 }
 
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func (h *holder) expected() time.Duration {
+// expected guesses when a read from r would be done: after those that the
+// server is at, and one more if the share is yet to be opened. A small share
+// is there as a whole when it is open.
+func (s *search) expected(r *remote) time.Duration {
+	h := r.h
 	pace := h.pace
 	if pace == 0 {
 		pace = untriedPace
 	}
+	reads := h.inFlight + 1
+	switch {
+	case r.opened == nil:
+		reads++
+	case s.cap.Size/int64(s.cap.Needed) <= smallShare:
+		reads = 0
+	}
 	// Paces within a factor of the trip's own scatter count as equal.
-	return time.Duration(h.inFlight+1) * pace.Round(untriedPace/4)
+	return time.Duration(reads) * pace.Round(untriedPace/4)
 }
 
 // read notes the end of a read that took so long, with its outcome.
