@@ -2,6 +2,7 @@ package mux_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,16 @@ func TestLanes(t *testing.T) {
 		if got := w.pool.Peer(w.addr, "").Status().Lanes; got != 1+mux.DefaultBulkLanes {
 			t.Errorf("lanes: got %d, want 1 small and %d bulk", got, mux.DefaultBulkLanes)
 		}
-		w.pool.Peer(w.addr, "another group").RoundTripper(mux.Small)
+		before := w.client.Counters().Dials
+		req, _ := http.NewRequestWithContext(w.t.Context(), "GET", "http://lafs/x", nil)
+		resp, err := w.pool.Peer(w.addr, "another group").RoundTripper(mux.Small).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if got := w.client.Counters().Dials - before; got != 1 {
+			t.Errorf("dials of another group: got %d, want 1", got)
+		}
 		for lane, n := range w.client.Lanes() {
 			if n != 1 {
 				t.Errorf("lane %x: %d dials, want 1", lane.Bytes(), n)
