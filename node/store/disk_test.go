@@ -223,8 +223,26 @@ func TestReservedSpace(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	some := got
+	var all []storage.ShareNumber
+	for n := range 256 {
+		all = append(all, storage.ShareNumber(n))
+	}
+	a, err := s.Allocate(t.Context(), caps.StorageIndex{8}, all, size, secret, lease)
+	if err != nil {
+		t.Error(err)
+	}
+	// In one request, of another bucket.
+	got += len(a.Allocated)
 	if got >= 100 {
 		t.Errorf("%d of 256 MiB were allocated, about 32 are there", got)
+	}
+	if some == 0 {
+		t.Error("nothing was allocated")
+	}
+	one := open(t, store.Config{ReservedSpace: st.Available - 32*size})
+	if a, err := one.Allocate(t.Context(), si, all, size, secret, lease); err != nil || len(a.Allocated) >= 100 {
+		t.Errorf("in one request %d of 256 MiB were allocated, %v", len(a.Allocated), err)
 	}
 	st, err = s.Stats()
 	if err != nil || st.Uploads != got {

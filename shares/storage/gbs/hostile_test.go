@@ -163,7 +163,7 @@ func TestHostileServer(t *testing.T) {
 		{"a version without limits", version, says(200, cborHeader, unhex("a0")), storage.ErrPeer},
 		{"200 to a range", read, says(200, part("0-99/*"), hundred), storage.ErrPeer},
 		{"no content range", read, says(206, "", hundred), storage.ErrPeer},
-		{"another range", read, says(206, part("1-100/*"), hundred), storage.ErrPeer},
+		{"another range", read, says(206, part("1-99/*"), hundred[1:]), storage.ErrPeer},
 		{"a range too long", read, says(206, part("0-100/*"), hundred+"x"), storage.ErrPeer},
 		{"more bytes than said", read, says(206, part("0-98/*"), hundred), storage.ErrPeer},
 		{"fewer bytes than said", read, says(206, part("0-99/*")+"\nTransfer-Encoding: chunked", hundred[1:]), storage.ErrPeer},
