@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -122,22 +123,41 @@ func (n *Net) newClient() (*client, error) {
 	return c, nil
 }
 
-// runClient starts c and waits until it can be used.
+// runClient starts c and waits until it can be used. A client whose first
+// circuits fail, as on a busy machine, holds its guards for dead and then
+// waits for minutes: such a one starts again with new guards.
 func (n *Net) runClient(ctx context.Context, c *client) error {
-	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
-	defer cancel()
+	for try := 1; ; try++ {
+		p, err := n.launchClient(c)
+		if err != nil {
+			return err
+		}
+		err = waitClient(ctx, p)
+		if err == nil || ctx.Err() != nil || try == attempts {
+			return err
+		}
+		p.kill()
+		if err := os.Remove(filepath.Join(p.dir, "state")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+}
+
+func (n *Net) launchClient(c *client) (*process, error) {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.closed {
-		n.mu.Unlock()
-		return errClosed
+		return nil, errClosed
 	}
 	p, err := n.launch(c.name)
 	if err == nil {
 		c.proc = p
 	}
-	n.mu.Unlock()
-	if err != nil {
-		return err
-	}
+	return p, err
+}
+
+func waitClient(ctx context.Context, p *process) error {
+	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
+	defer cancel()
 	return p.bootstrapped(ctx)
 }

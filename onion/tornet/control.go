@@ -1,6 +1,7 @@
 package tornet
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -35,14 +36,19 @@ func dialControl(ctx context.Context, path string) (*control, error) {
 
 // ask sends one line and returns the text of a 250 reply, one or more lines.
 func (c *control) ask(line string) (string, error) {
-	if err := c.conn.SetDeadline(time.Now().Add(controlTimeout)); err != nil {
-		return "", err
-	}
-	if err := c.text.PrintfLine("%s", line); err != nil {
+	if err := c.send(line); err != nil {
 		return "", err
 	}
 	_, msg, err := c.text.ReadResponse(250)
 	return msg, err
+}
+
+// send sends one line, and gives tor the usual time for the reply.
+func (c *control) send(line string) error {
+	if err := c.conn.SetDeadline(time.Now().Add(controlTimeout)); err != nil {
+		return err
+	}
+	return c.text.PrintfLine("%s", line)
 }
 
 func (c *control) getInfo(key string) (string, error) {
@@ -75,6 +81,31 @@ func (c *control) bootstrap() (int, error) {
 	_, rest, _ := strings.Cut(s, "PROGRESS=")
 	num, _, _ := strings.Cut(rest, " ")
 	return strconv.Atoi(num)
+}
+
+// descriptors returns how many relays an authority has descriptors of.
+func (c *control) descriptors() (int, error) {
+	if err := c.send("GETINFO desc/all-recent"); err != nil {
+		return 0, err
+	}
+	line, err := c.text.ReadLine()
+	if err != nil {
+		return 0, err
+	}
+	var known int
+	switch line {
+	case "250-desc/all-recent=": // none yet
+	case "250+desc/all-recent=":
+		data, err := c.text.ReadDotBytes()
+		if err != nil {
+			return 0, err
+		}
+		known = bytes.Count(data, []byte("\nrouter ")) + 1 // the first begins the data
+	default:
+		return 0, fmt.Errorf("tor refuses: %.80s", line)
+	}
+	_, _, err = c.text.ReadResponse(250)
+	return known, err
 }
 
 func (c *control) close() { c.text.Close() }

@@ -28,9 +28,9 @@ const Relays = 4
 const DefaultClients = 2
 
 const (
-	attempts       = 3                // a loaded machine can miss the first vote
+	attempts       = 3                // another program can take a port at the last moment
 	attemptTimeout = 60 * time.Second // one attempt needs 5-15 s, a slow machine several times that
-	clientTimeout  = 60 * time.Second // a client once took 11 s to bootstrap
+	clientTimeout  = 20 * time.Second // a client needs 1-3 s, and once took 12
 )
 
 // Config says what network to start. Only Dir is needed.
@@ -136,8 +136,8 @@ func (c Config) checked() (Config, error) {
 	return c, nil
 }
 
-// bringUp starts the servers, again on fresh ports where the first vote
-// missed some of them, and then the clients.
+// bringUp starts the servers, again on fresh ports where that went wrong, and
+// then the clients.
 func (n *Net) bringUp(ctx context.Context) error {
 	keys, err := newAuthorityKeys(time.Now())
 	if err != nil {
@@ -149,9 +149,8 @@ func (n *Net) bringUp(ctx context.Context) error {
 	if err := os.WriteFile(n.path(emptyFile), nil, 0o600); err != nil {
 		return err
 	}
-	lead := firstLead
 	for try := 1; ; try++ {
-		err = n.startServers(ctx, keys, lead)
+		err = n.startServers(ctx, keys)
 		if err == nil {
 			break
 		}
@@ -159,7 +158,6 @@ func (n *Net) bringUp(ctx context.Context) error {
 		if try == attempts || ctx.Err() != nil || errors.Is(err, errPortTaken) {
 			return err
 		}
-		lead += firstLead
 	}
 	if err := n.saveSeed(); err != nil {
 		return err
@@ -167,7 +165,7 @@ func (n *Net) bringUp(ctx context.Context) error {
 	return n.startClients(ctx)
 }
 
-func (n *Net) startServers(ctx context.Context, keys *authorityKeys, lead time.Duration) error {
+func (n *Net) startServers(ctx context.Context, keys *authorityKeys) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	for _, name := range serverNames() {
@@ -180,7 +178,7 @@ func (n *Net) startServers(ctx context.Context, keys *authorityKeys, lead time.D
 		return err
 	}
 	defer ports.release()
-	lay := newLayout(n.cfg, keys, ports, lead)
+	lay := newLayout(n.cfg, keys, ports)
 	if err := lay.write(keys); err != nil {
 		return err
 	}
@@ -207,6 +205,9 @@ func (n *Net) startServers(ctx context.Context, keys *authorityKeys, lead time.D
 		if err := p.verify(ctx); err != nil {
 			return err
 		}
+	}
+	if err := voteNow(ctx, n.servers); err != nil {
+		return err
 	}
 	return waitConsensus(ctx, n.path(authorityName), n.servers)
 }

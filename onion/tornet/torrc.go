@@ -2,47 +2,28 @@ package tornet
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 )
 
-// firstLead is the time that servers get to start and to upload their
-// descriptors before the first vote.
-const firstLead = 900 * time.Millisecond
-
-const (
-	voteInterval = 5 * time.Second // between votes until there is a consensus
-	votePhases   = 4 * time.Second // vote delay and distribution delay
-)
-
 // layout is what the torrc files say of one attempt to start the servers.
 type layout struct {
 	dir       string
 	authority string // the DirAuthority line
-	offset    int    // seconds into the voting interval
 	delayed   bool
 	ports     *heldPorts
 }
 
-func newLayout(cfg Config, keys *authorityKeys, ports *heldPorts, lead time.Duration) *layout {
+func newLayout(cfg Config, keys *authorityKeys, ports *heldPorts) *layout {
 	return &layout{
 		dir:     cfg.Dir,
 		delayed: cfg.Delay > 0,
 		ports:   ports,
-		offset:  votingOffset(time.Now(), lead),
 		authority: fmt.Sprintf("DirAuthority %s orport=%d no-v2 v3ident=%s 127.0.0.1:%d %s",
 			authorityName, ports.advertised(0), keys.v3Identity, ports.dir(), keys.fingerprint),
 	}
-}
-
-// votingOffset places the first vote lead after now. Without it the network
-// would wait up to a whole interval for nothing.
-func votingOffset(now time.Time, lead time.Duration) int {
-	at := now.Add(lead + votePhases)
-	return int(math.Ceil(float64(at.UnixMilli())/1000)) % int(voteInterval.Seconds())
 }
 
 // write makes the data directories and torrc files of all servers, and the
@@ -107,13 +88,14 @@ func (l *layout) server(i int, name string) []string {
 		"TestingDirAuthVoteGuard *",
 		"TestingDirAuthVoteHSDir *",
 		"TestingMinExitFlagThreshold 0",
-		"TestingV3AuthInitialVotingInterval 5",
 		"TestingV3AuthInitialVoteDelay 2",
 		"TestingV3AuthInitialDistDelay 2",
 		"V3AuthVotingInterval 300",
 		"V3AuthVoteDelay 2",
 		"V3AuthDistDelay 2",
-		fmt.Sprintf("TestingV3AuthVotingStartOffset %d", l.offset),
+		// The first vote is far away until voteNow calls it.
+		"TestingV3AuthInitialVotingInterval 300",
+		fmt.Sprintf("TestingV3AuthVotingStartOffset %d", (time.Now().Unix()+150)%300),
 		"ConsensusParams cc_alg=2",
 	)
 }
