@@ -34,7 +34,7 @@ func TestTrips(t *testing.T) {
 		{"small", 180_000, 0, 1, 1, 0},
 		{"small, old", 180_000, immutable.OldSegmentSize, 1, 1, 0},
 		{"small, strange", 100_000, 7_777, 1, 1, 0},
-		{"small, strange, near the limit", 180_000, 7_777, 1, 1, 0},
+		{"small, strange, near the limit", 180_000, 7_777, 1, 1, 1},
 		{"middle", 200_000, 0, 1, 1, 1},
 		{"middle, old", 200_000, immutable.OldSegmentSize, 1, 1, 1},
 		{"10 MiB", 10 * mib, 0, 1, 1, 1},
