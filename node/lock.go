@@ -20,8 +20,9 @@ var ErrRunning = errors.New("a node is already running in this directory")
 // running.process.lock, which the kernel drops with the process, and the
 // line "PID CREATETIME" in running.process, which other programs read.
 type Held struct {
-	dir  Dir
-	file *os.File
+	dir     Dir
+	file    *os.File
+	crashed bool
 }
 
 // Hold takes the directory for this process, before a Node runs and before a
@@ -46,13 +47,19 @@ func Hold(d Dir) (*Held, error) {
 		}
 		return nil, fmt.Errorf("lock node directory: %w", err)
 	}
+	_, err = os.Lstat(d.pidFile())
+	crashed := err == nil
 	line := fmt.Sprintf("%d %s\n", os.Getpid(), createTime(os.Getpid()))
 	if err := durable.WriteFile(d.pidFile(), []byte(line), fileMode); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("write running.process: %w", err)
 	}
-	return &Held{d, f}, nil
+	return &Held{d, f, crashed}, nil
 }
+
+// Crashed reports whether the process that held the directory before ended
+// without giving it back.
+func (h *Held) Crashed() bool { return h.crashed }
 
 // Release gives the directory back. The lock's file stays: removing it would
 // let two processes hold two files of one name.

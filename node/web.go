@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"lafs/node/durable"
@@ -55,7 +56,11 @@ func (n *Node) serveWeb(ctx context.Context) error {
 			return err
 		}
 		own.Handle("/", forOwn)
-		if port != nil {
+		if port == nil {
+			// The file of another time would send programs to whoever
+			// listens there now.
+			os.Remove(n.cfg.Dir.URLFile())
+		} else {
 			listeners, handlers = append(listeners, port), append(handlers, forOthers)
 			if err := n.writeURL(port.Addr()); err != nil {
 				return err

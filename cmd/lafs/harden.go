@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,3 +38,15 @@ func harden() *os.File {
 // memory. Only for a running node: it also closes /proc/self/fd, which the
 // shell's /dev/stdin needs.
 func undumpable() { unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
+
+// memoryLimit is what a node's memory is kept under, in bytes, where it can:
+// the parts bound what they hold to about half of it.
+const memoryLimit = 100 << 20
+
+// boundMemory makes the collector work harder near the limit, unless
+// GOMEMLIMIT says otherwise.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"lafs/node"
 	"lafs/onion"
@@ -32,7 +33,11 @@ func TestMain(m *testing.M) {
 // crash panics in a goroutine with a secret among its arguments.
 func crash() {
 	stderr := harden()
-	fmt.Fprintln(stderr, "before the crash")
+	var core unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &core); err != nil {
+		fmt.Fprintln(stderr, err)
+	}
+	fmt.Fprintf(stderr, "before the crash, with core files of %d bytes\n", core.Cur)
 	done := make(chan bool)
 	go func() { explode([4]uint64{0x5ec2e75ec2e75ec2, 2, 3, 4}) }()
 	<-done

@@ -61,7 +61,11 @@ func (a *app) run(ctx context.Context, o runOptions) error {
 		return err
 	}
 	defer hold.Release()
+	if hold.Crashed() {
+		log.Warn("the node did not stop cleanly last time; a crash says why only with GOTRACEBACK=none (see lafs help service)")
+	}
 	undumpable()
+	boundMemory()
 	if !o.allowStdinClose {
 		var stop context.CancelFunc
 		ctx, stop = a.untilStdinCloses(ctx)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,5 +108,49 @@ func TestStopWhileStarting(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "running.process")); err == nil {
 		t.Error("running.process is left behind")
+	}
+}
+
+// A panic tells where it was and nothing that was in hand.
+func TestPanic(t *testing.T) {
+	var out syncBuffer
+	e := env{
+		stdin: nil, stdout: &out, stderr: &out,
+		network: func(context.Context, node.TorConfig, string, *slog.Logger, func(onion.Status)) (network, error) {
+			panic("5ec2e7")
+		},
+		signals: func() (context.Context, context.CancelFunc) { return context.WithCancel(t.Context()) },
+	}
+	if status := run([]string{"-d", introducerDir(t), "run"}, e); status != exitFailure {
+		t.Errorf("exit status: got %d, want 1", status)
+	}
+	got := out.String()
+	if !strings.Contains(got, "internal error in lafs/cmd/lafs.TestPanic") || strings.Contains(got, "5ec2e7") {
+		t.Errorf("printed %q", got)
+	}
+}
+
+// --tor is for this run, and what is not a mode starts nothing.
+func TestTorOverride(t *testing.T) {
+	var got node.TorConfig
+	var out syncBuffer
+	e := env{
+		stdin: nil, stdout: &out, stderr: &out,
+		network: func(_ context.Context, cfg node.TorConfig, _ string, _ *slog.Logger, _ func(onion.Status)) (network, error) {
+			got = cfg
+			return nil, onion.ErrTorDown
+		},
+		signals: func() (context.Context, context.CancelFunc) { return context.WithCancel(t.Context()) },
+	}
+	dir := introducerDir(t)
+	if status := run([]string{"-d", dir, "run", "--tor", "control=unix:/run/x"}, e); status != exitFailure || got.Mode != "control=unix:/run/x" {
+		t.Errorf("run --tor: got status %d, mode %q", status, got.Mode)
+	}
+	got = node.TorConfig{}
+	if status := run([]string{"-d", dir, "run", "--tor", "socks=127.0.0.1:9050"}, e); status != exitFailure || got.Mode != "" {
+		t.Errorf("an introducer on SOCKS: got status %d, mode %q", status, got.Mode)
+	}
+	if status := run([]string{"-d", dir, "run"}, e); status != exitFailure || got.Mode != "launch" {
+		t.Errorf("run: got status %d, mode %q", status, got.Mode)
 	}
 }
