@@ -1,0 +1,121 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"lafs/shares/agree"
+	"lafs/shares/caps"
+)
+
+// A WriteEnabler lets its holder write to one slot on one server (FORMATS.md
+// section 4.1). Secret: it travels as a pointer, and no verb prints it.
+type WriteEnabler [32]byte
+
+// Format prints [secret], whatever the verb.
+func (*WriteEnabler) Format(f fmt.State, _ rune) { io.WriteString(f, "[secret]") }
+
+// LogValue logs [secret].
+func (*WriteEnabler) LogValue() slog.Value { return slog.StringValue("[secret]") }
+
+// A Span is Size bytes from Offset on, of which a share may have fewer.
+type Span struct{ Offset, Size int64 }
+
+// A Test compares a Span of a share with Specimen: they are equal byte for
+// byte and in length.
+type Test struct {
+	Span
+	Specimen []byte
+}
+
+// A Patch writes Data at Offset. What lies between a share's end and Offset
+// is filled with zeros.
+type Patch struct {
+	Offset int64
+	Data   []byte
+}
+
+// A TestWrite is what to do with one share of a slot.
+type TestWrite struct {
+	Tests   []Test
+	Patches []Patch
+	// NewLength, if not nil, cuts the share: to nothing deletes it, to more
+	// than it has does nothing.
+	NewLength *int64
+}
+
+// A SlotRequest is one atomic step of package agree on all shares that a
+// server holds of one object.
+type SlotRequest struct {
+	// Message is the step.
+	Message agree.Message
+	// Enabler is asked for by every message but agree.Read; the first that
+	// writes sets it.
+	Enabler *WriteEnabler
+	// Lease is added by messages that install shares.
+	Lease *LeaseSecrets
+	// Shares are this server's shares of the version that Fast, Accept and
+	// Learn install. Learn may leave them out to a server that voted.
+	Shares map[ShareNumber][]byte
+	// Base are its shares of the base of an Accept. May be left out if the
+	// server holds them, as current or as base.
+	Base map[ShareNumber][]byte
+	// Ancestors of the installed version, newest first, at most
+	// MaxAncestors.
+	Ancestors []agree.VersionID
+	// Placement is recorded with the first message that installs shares, and
+	// given back with every answer. The server does not read it. At most
+	// MaxPlacement bytes.
+	Placement []byte
+	// Fetch is how many bytes of each current and each base share the answer
+	// shall bring; shares that are longer come cut.
+	Fetch int64
+}
+
+const (
+	// MaxAncestors is how many versions a record names before its own.
+	MaxAncestors = 32
+	// MaxPlacement bounds the placement list, in bytes.
+	MaxPlacement = 32 << 10
+	// MaxSlotShare bounds a share that a SlotRequest carries, in bytes.
+	MaxSlotShare = 256 << 20
+)
+
+// A SlotShare is a share in an answer, cut to what was asked for.
+type SlotShare struct {
+	// Size is the whole share's length.
+	Size int64
+	Data []byte
+}
+
+// A SlotAnswer is a server's state after a step, whether it was done or not.
+type SlotAnswer struct {
+	Done  bool
+	State agree.State
+	// Foreign: the current shares were written past the protocol, by a
+	// Tahoe-LAFS client, and State does not speak of them. Current has
+	// them; Base has what State calls current.
+	Foreign bool
+	// Ancestors are State.Current's.
+	Ancestors []agree.VersionID
+	Placement []byte
+	// Current and Base are the shares held, by number.
+	Current, Base map[ShareNumber]SlotShare
+}
+
+// Slots is what a storage server does for mutable objects. All methods may
+// be called at once; each is atomic and durable for all shares of the slot
+// together, before it is answered.
+type Slots interface {
+	// ReadTestWrite reads the spans of every share, then, if all tests pass,
+	// carries out all patches. data holds what was read, by share, in the
+	// order of spans. ErrUnauthorized: another write enabler.
+	ReadTestWrite(ctx context.Context, si caps.StorageIndex, enabler *WriteEnabler, lease *LeaseSecrets,
+		writes map[ShareNumber]TestWrite, spans []Span) (success bool, data map[ShareNumber][][]byte, err error)
+
+	// Slot carries out one step. A step that the rules refuse is no error:
+	// Done is false. ErrUnauthorized: another write enabler.
+	Slot(ctx context.Context, si caps.StorageIndex, req SlotRequest) (SlotAnswer, error)
+}
