@@ -37,9 +37,12 @@ func (a *app) meter(phase string, total int64) *meter {
 			mpb.PrependDecorators(name, decor.CurrentKibiByte("% .1f")))
 		return m
 	}
-	m.bar = m.pool.AddBar(total, mpb.BarRemoveOnComplete(),
+	// A bar that is made with a total is over when it is reached; this one
+	// has phases.
+	m.bar = m.pool.AddBar(0, mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(name, decor.CountersKibiByte("% .1f / % .1f")),
-		mpb.AppendDecorators(decor.Percentage(), decor.Name(" "), decor.EwmaETA(decor.ET_STYLE_GO, 30)))
+		mpb.AppendDecorators(decor.Percentage(), decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO)))
+	m.bar.SetTotal(total, false)
 	return m
 }
 
@@ -73,19 +76,13 @@ type counted struct {
 	w io.Writer
 	m *meter
 	n int64
-	t time.Time
 }
 
 func (c *counted) Write(p []byte) (int, error) {
-	if c.t.IsZero() {
-		c.t = time.Now()
-	}
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	if c.m.shown() {
-		now := time.Now()
-		c.m.bar.EwmaIncrBy(n, now.Sub(c.t))
-		c.t = now
+		c.m.bar.IncrBy(n)
 	}
 	return n, err
 }
