@@ -6,11 +6,10 @@ import (
 	"time"
 
 	"lafs/shares/immutable"
-	"lafs/shares/storage"
 )
 
 const (
-	// readTimeout ends one read of at most some 256 KiB. Others have been
+	// readTimeout ends one reading of a span. Others have been
 	// asked long before.
 	readTimeout = 2 * time.Minute
 	// hedgeFirst is how long the first read of a span may take before another
@@ -154,7 +153,7 @@ func (s *search) open(ctx context.Context, r *remote) (*immutable.Share, error) 
 			defer close(opened)
 			octx, cancel := context.WithTimeout(s.ctx, readTimeout)
 			defer cancel()
-			share, err := s.dec.OpenShare(octx, r.n, &shareReader{server: r.h.server.Storage, search: s, n: storage.ShareNumber(r.n)})
+			share, err := s.dec.OpenShare(octx, r.n, s.reader(r))
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			r.share, r.err = share, err
@@ -172,41 +171,4 @@ func (s *search) open(ctx context.Context, r *remote) (*immutable.Share, error) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return r.share, r.err
-}
-
-// A shareReader reads a share at one server.
-type shareReader struct {
-	server storage.Server
-	search *search
-	n      storage.ShareNumber
-}
-
-// ReadShare asks for no more than the share is likely to have: a request is
-// small by what it asks for, and small requests have lanes of their own.
-func (sr *shareReader) ReadShare(ctx context.Context, offset int64, p []byte) (int, error) {
-	likely := sr.search.likelyShareSize() - offset
-	if likely <= 0 || likely >= int64(len(p)) {
-		return sr.read(ctx, offset, p)
-	}
-	n, err := sr.read(ctx, offset, p[:likely])
-	if err != nil || int64(n) < likely {
-		return n, err
-	}
-	more, err := sr.read(ctx, offset+likely, p[likely:])
-	return n + more, err
-}
-
-func (sr *shareReader) read(ctx context.Context, offset int64, p []byte) (int, error) {
-	return sr.server.Read(ctx, storage.Immutable, sr.search.si, sr.n, offset, p)
-}
-
-// likelySlack covers what likelyShareSize leaves out: header, UEB, and the
-// hash chain of up to 256 shares.
-const likelySlack = 4 << 10
-
-// likelyShareSize estimates a share's size from above, with the smaller of
-// the usual segment sizes, which has the larger hash trees.
-func (s *search) likelyShareSize() int64 {
-	const segment, hashesOfSegment = 128 << 10, 3 * 2 * 2 * 32
-	return s.cap.Size/int64(s.cap.Needed) + (s.cap.Size/segment+1)*hashesOfSegment + likelySlack
 }

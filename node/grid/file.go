@@ -45,7 +45,8 @@ func (g *Grid) Open(_ context.Context, cap caps.Cap) (*File, error) {
 // Size returns the number of bytes, as the cap has it.
 func (f *File) Size() int64 { return f.size }
 
-// Close ends what Copy has left under way and waits for it.
+// Close ends what Copy has left under way and waits for it. No Copy may be
+// under way or follow.
 func (f *File) Close() error {
 	if f.search != nil {
 		f.search.close()
@@ -100,6 +101,12 @@ func (s *search) copy(ctx context.Context, w io.Writer, offset, length int64, pr
 	defer fetches.Wait()
 	defer cancel()
 
+	whole := s.whole()
+	if whole {
+		if err := s.holdWhole(ctx); err != nil {
+			return err
+		}
+	}
 	s.start()
 	if err := s.openFirst(ctx); err != nil {
 		return err
@@ -110,6 +117,9 @@ func (s *search) copy(ctx context.Context, w io.Writer, offset, length int64, pr
 	// A span is held twice over: as blocks, some of them from servers that
 	// were asked as a reserve, and as plaintext.
 	cost := segment * int64(perSpan) * 5 / 2
+	if whole {
+		cost = 0 // held already
+	}
 
 	account := s.g.account()
 	var ahead []*span // in order; the first is written next

@@ -28,6 +28,9 @@ type hold struct {
 // take waits for n bytes, to be released by refs users. What is larger than
 // a transfer's part counts as the whole part, so that it can proceed alone.
 func (a *account) take(ctx context.Context, n int64, refs int) (*hold, error) {
+	if n == 0 {
+		return a.held(0, refs), nil // does not queue behind those that want some
+	}
 	n = min(n, a.ownMax)
 	if err := a.own.Acquire(ctx, n); err != nil {
 		return nil, err
@@ -41,6 +44,9 @@ func (a *account) take(ctx context.Context, n int64, refs int) (*hold, error) {
 
 // tryTake is take without waiting; nil means that there is not enough.
 func (a *account) tryTake(n int64, refs int) *hold {
+	if n == 0 {
+		return a.held(0, refs)
+	}
 	n = min(n, a.ownMax)
 	if !a.own.TryAcquire(n) {
 		return nil

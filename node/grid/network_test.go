@@ -15,6 +15,7 @@ import (
 	"lafs/node/grid"
 	"lafs/node/nodetest"
 	"lafs/onion/oniontest"
+	"lafs/shares/caps"
 )
 
 // Trips on warm sessions. An upload: one to ask all servers for space, one to
@@ -23,14 +24,17 @@ import (
 func TestTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := nodetest.New(t, nodetest.Options{Clients: 2, Net: oniontest.Options{RTT: time.Second}})
-		warm, err := g.Clients[0].Put(t.Context(), content(10_000))
-		if err != nil {
-			t.Fatal(err)
+		var warm caps.Cap
+		var err error
+		for _, size := range []int{10_000, 10_000_000} {
+			if warm, err = g.Clients[0].Put(t.Context(), content(size)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := g.Clients[1].Get(t.Context(), warm); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if _, err := g.Clients[1].Get(t.Context(), warm); err != nil {
-			t.Fatal(err)
-		}
-		for _, size := range []int{56, 1 << 10, 100_000} {
+		for _, size := range []int{56, 1 << 10, 100_000, 1 << 20} {
 			data := content(size)
 			put := g.Net.Trips(func() {
 				if warm, err = g.Clients[0].Put(t.Context(), data); err != nil {

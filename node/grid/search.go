@@ -26,6 +26,9 @@ type search struct {
 	work sync.WaitGroup
 	once sync.Once
 
+	held   *once // guards memory
+	memory *hold // of a file whose shares are read whole
+
 	mu      sync.Mutex
 	changed chan struct{} // guarded by mu; closed and replaced when anything below changes
 	holders []*holder     // guarded by mu
@@ -56,7 +59,7 @@ type remote struct {
 }
 
 func (g *Grid) newSearch(c *caps.CHK, dec *immutable.Decoder) *search {
-	s := &search{g: g, cap: c, si: c.StorageIndex(), dec: dec, changed: make(chan struct{})}
+	s := &search{g: g, cap: c, si: c.StorageIndex(), dec: dec, changed: make(chan struct{}), held: newOnce()}
 	s.ctx, s.stop = context.WithCancel(g.ctx)
 	return s
 }
@@ -64,6 +67,10 @@ func (g *Grid) newSearch(c *caps.CHK, dec *immutable.Decoder) *search {
 func (s *search) close() {
 	s.stop()
 	s.work.Wait()
+	if s.memory != nil {
+		s.memory.release()
+		s.memory = nil
+	}
 }
 
 // start asks all known servers at once which shares they hold.
@@ -125,9 +132,6 @@ const (
 	readFailures = 3
 	// untriedPace stands for the pace of a server that has not been read yet.
 	untriedPace = time.Second
-	// smallShare is a share that is read whole when it is opened
-	// (immutable.OpenShare), with some room for its hashes.
-	smallShare = 60 << 10
 )
 
 // pick returns a share with a number not in taken, from the server that is
@@ -182,7 +186,7 @@ func (s *search) expected(r *remote) time.Duration {
 	switch {
 	case r.opened == nil:
 		reads++
-	case s.cap.Size/int64(s.cap.Needed) <= smallShare:
+	case s.whole():
 		reads = 0
 	}
 	// Paces within a factor of the trip's own scatter count as equal.
