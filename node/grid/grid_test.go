@@ -318,6 +318,38 @@ func TestPutWithFaults(t *testing.T) {
 	}
 }
 
+// A write that was carried out and whose answer was lost is not a failure.
+func TestAnswerLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tg := newGrid(t, 3, 2, 3, 3)
+		for _, m := range tg.servers {
+			m.loseWrites = 1
+		}
+		data := content(1_000_000)
+		res := tg.put(t, data)
+		if res.Happiness != 3 || res.Pushed != 3 {
+			t.Errorf("%+v", res)
+		}
+		for i, m := range tg.servers {
+			if m.calls["allocate"] != 1 {
+				t.Errorf("server %d was asked %d times", i, m.calls["allocate"])
+			}
+		}
+	})
+}
+
+// A server that refuses our swissnum, or has no space, is asked once.
+func TestRefusalsAreFinal(t *testing.T) {
+	for _, refusal := range []error{storage.ErrUnauthorized, storage.ErrNoSpace, storage.ErrTooLarge} {
+		tg := newGrid(t, 4, 1, 3, 4)
+		tg.servers[1].setFault(func(context.Context, string) error { return refusal })
+		res := tg.put(t, content(1000))
+		if res.Happiness != 3 || len(res.Sharemap) != 4 || tg.servers[1].calls["allocate"] != 1 {
+			t.Errorf("%v: %+v, asked %d times", refusal, res, tg.servers[1].calls["allocate"])
+		}
+	}
+}
+
 // A client that was killed goes on where it stood.
 func TestResume(t *testing.T) {
 	tg := newGrid(t, 5, 2, 5, 5)

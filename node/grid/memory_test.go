@@ -20,6 +20,8 @@ type memServer struct {
 	full    bool
 	// fault, if set, is asked before each call; an error is the answer.
 	fault func(ctx context.Context, call string) error
+	// loseWrites is how many answers to the last writes of shares are lost.
+	loseWrites int
 }
 
 type partial struct {
@@ -124,6 +126,10 @@ func (m *memServer) Write(ctx context.Context, si caps.StorageIndex, n storage.S
 			m.whole[si] = make(map[storage.ShareNumber][]byte)
 		}
 		m.whole[si][n] = p.data
+		if m.loseWrites > 0 {
+			m.loseWrites--
+			return nil, storage.ErrUnreachable
+		}
 	}
 	return missing, nil
 }
