@@ -200,17 +200,17 @@ const (
 )
 
 // background runs f without anybody waiting for it. When too much is under
-// way already, f is dropped: nothing depends on it.
-func (g *Grid) background(f func(ctx context.Context)) {
+// way already, or the grid is closed, it does not and reports false.
+func (g *Grid) background(f func(ctx context.Context)) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return
+		return false
 	}
 	select {
 	case g.slots <- struct{}{}:
 	default:
-		return
+		return false
 	}
 	g.tidy.Go(func() {
 		defer func() { <-g.slots }()
@@ -218,6 +218,7 @@ func (g *Grid) background(f func(ctx context.Context)) {
 		defer cancel()
 		f(ctx)
 	})
+	return true
 }
 
 // lockUpload makes uploads of one file take turns: they would share upload

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"lafs/shares/caps"
@@ -275,17 +276,31 @@ func describe(name string, err error) string {
 }
 
 // abandonRest gives back, in the background, the space that was reserved and
-// is not needed.
-func (u *upload) abandonRest() {
-	for _, c := range u.cands {
-		for n := range c.ready {
+// is not needed, and then calls done: another upload of the same file would
+// have the same secrets, and must not lose what it reserves.
+func (u *upload) abandonRest(done func()) {
+	started := u.g.background(func(ctx context.Context) {
+		defer done()
+		ctx, cancel := context.WithTimeout(ctx, abortTimeout)
+		defer cancel()
+		var aborts sync.WaitGroup
+		for _, c := range u.cands {
 			if c.failures >= giveUpAfter {
-				break
+				continue
 			}
-			u.g.background(func(ctx context.Context) {
-				// Best effort: the server drops it after 30 minutes anyway.
-				_ = c.server.Storage.Abort(ctx, u.si, storage.ShareNumber(n), c.secret)
-			})
+			for n := range c.ready {
+				aborts.Go(func() {
+					// Best effort: the server drops it after 30 minutes anyway.
+					_ = c.server.Storage.Abort(ctx, u.si, storage.ShareNumber(n), c.secret)
+				})
+			}
 		}
+		aborts.Wait()
+	})
+	if !started {
+		done()
 	}
 }
+
+// abortTimeout bounds how long the next upload of the same file waits.
+const abortTimeout = 15 * time.Second

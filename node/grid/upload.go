@@ -82,10 +82,9 @@ func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*Upl
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
 	u := g.newUpload(enc.StorageIndex(), enc.ShareSize(), opts)
 	u.src, u.params, u.key = src, params, key
-	defer u.abandonRest()
+	defer u.abandonRest(unlock)
 	cap, err := u.run(ctx, enc)
 	if err != nil {
 		return nil, err
