@@ -75,6 +75,7 @@ func TestScripts(t *testing.T) {
 			"mkgrid":   cmdMkgrid,
 			"servers":  cmdServers,
 			"slow":     cmdSlow,
+			"stall":    cmdStall,
 			"waitfor":  cmdWaitFor,
 		},
 	})
@@ -254,6 +255,13 @@ func cmdSlow(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// cmdStall is `stall HOST...`: these hosts send nothing until the next slow.
+func cmdStall(ts *testscript.TestScript, _ bool, args []string) {
+	for _, host := range args {
+		ts.Value(gridKey{}).(*testGrid).net.Host(host).Faults(oniontest.Faults{StallOut: true})
+	}
+}
+
 // cmdWaitFor is `waitfor GLOB`: it waits for a file that matches and is not
 // empty.
 func cmdWaitFor(ts *testscript.TestScript, _ bool, args []string) {
@@ -298,7 +306,7 @@ func cmdMkgrid(ts *testscript.TestScript, _ bool, args []string) {
 func cmdServers(ts *testscript.TestScript, _ bool, args []string) {
 	g := ts.Value(gridKey{}).(*testGrid)
 	want := fmt.Sprintf("servers %s known", args[1])
-	for range 100 {
+	for range 600 {
 		var out, errs bytes.Buffer
 		e := env{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, signals: func() (context.Context, context.CancelFunc) {
 			return context.WithCancel(context.Background())
