@@ -5,6 +5,7 @@ package realgrid
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -81,11 +82,36 @@ func Start(ctx context.Context, o Options) (*Grid, error) {
 		}
 		g.Clients = append(g.Clients, p)
 	}
-	if err := g.startAll(ctx); err != nil {
+	err = g.startAll(ctx)
+	for _, p := range g.Clients {
+		if err == nil {
+			err = p.AwaitServers(ctx, o.Servers)
+		}
+	}
+	if err != nil {
 		g.Close()
 		return nil, err
 	}
 	return g, nil
+}
+
+// AwaitServers returns when the node knows so many storage servers.
+func (p *Process) AwaitServers(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		out, err := p.Lafs(ctx, nil, "status", "--json")
+		if err != nil {
+			return err
+		}
+		var status struct{ Servers []struct{} }
+		if err := json.Unmarshal(out, &status); err != nil {
+			return fmt.Errorf("read the node's status: %w", err)
+		}
+		if len(status.Servers) >= n {
+			return nil
+		}
+	}
 }
 
 func (g *Grid) startAll(ctx context.Context) error {
