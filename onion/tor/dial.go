@@ -16,10 +16,11 @@ import (
 
 // Tor's own patience with one attempt is two minutes. A service that has
 // just restarted can let one hang that long, while a second one, on new
-// circuits, works at once; so ours ends where most cold connections are long
-// done.
+// circuits, works at once. So an attempt that has taken longer than almost
+// every cold connection gets a second one beside it, and ends later.
 const (
 	attemptTimeout = 45 * time.Second
+	hedgeAfter     = 10 * time.Second
 	maxAttempts    = 3
 	// absentAttempts bounds the attempts at a service without descriptor:
 	// one that was started just now gets a second chance, one that does not
@@ -35,21 +36,75 @@ func (t *Tor) Dial(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn
 	if a.IsZero() {
 		return nil, onion.ErrBadAddr
 	}
+	if _, err := t.ready(ctx); err != nil {
+		return nil, dialError(ctx, a, err)
+	}
+	c, err := t.race(ctx, a, lane)
+	if err != nil {
+		return nil, dialError(ctx, a, err)
+	}
+	return &stream{Conn: c, local: place{}, remote: place{a}}, nil
+}
+
+// race makes up to maxAttempts: the next one when the last has failed in a
+// way that may pass, or beside it when it takes long. The first stream wins.
+func (t *Tor) race(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	type outcome struct {
+		c   net.Conn
+		err error
+	}
+	results := make(chan outcome, maxAttempts)
+	started, running, hung := 0, 0, 0
+	start := func() {
+		started++
+		running++
+		isolation := hung
+		go func() {
+			c, err := t.attempt(ctx, a, lane, isolation)
+			results <- outcome{c, err}
+		}()
+	}
+	// Whoever loses is cancelled, which ends it at once, and waited for.
+	defer func() {
+		cancel()
+		for ; running > 0; running-- {
+			if r := <-results; r.c != nil {
+				r.c.Close()
+			}
+		}
+	}()
+	start()
 	backoff := dialBackoff
-	hung := 0
-	for attempt := 1; ; attempt++ {
-		c, err := t.attempt(ctx, a, lane, hung)
-		if err == nil {
-			return &stream{Conn: c, local: place{}, remote: place{a}}, nil
+	for {
+		hedge := time.NewTimer(t.hedge)
+		select {
+		case r := <-results:
+			hedge.Stop()
+			running--
+			switch {
+			case r.err == nil:
+				return r.c, nil
+			case !passing(r.err):
+				return nil, r.err
+			case running > 0:
+				continue
+			case !again(r.err, started) || !sleep(ctx, backoff):
+				return nil, r.err
+			}
+			if errors.Is(r.err, errHung) {
+				hung++
+			}
+			t.log.Debug("dialling again", "onion", a, "attempt", started, "err", r.err)
+			backoff *= 2
+			start()
+		case <-hedge.C:
+			if started < maxAttempts {
+				hung++
+				t.log.Debug("dialling on another circuit beside one that takes long", "onion", a, "attempt", started)
+				start()
+			}
 		}
-		if !again(err, attempt) || !sleep(ctx, backoff) {
-			return nil, dialError(ctx, a, err)
-		}
-		if errors.Is(err, errHung) {
-			hung++
-		}
-		t.log.Debug("dialling again", "onion", a, "attempt", attempt, "err", err)
-		backoff *= 2
 	}
 }
 
@@ -60,19 +115,21 @@ func dialError(ctx context.Context, a onion.Addr, err error) error {
 	return fmt.Errorf("dial onion %s: %w", a.Short(), err)
 }
 
-// again reports whether another attempt may help.
-func again(err error, attempt int) bool {
-	if attempt >= maxAttempts {
-		return false
-	}
+// passing reports whether what stood in the way may pass.
+func passing(err error) bool {
 	var refused *socksError
 	if errors.As(err, &refused) {
-		if errors.Is(err, onion.ErrNotFound) && attempt >= absentAttempts {
-			return false
-		}
 		return refused.verdict().transient
 	}
 	return errors.Is(err, errBroken)
+}
+
+// again reports whether another attempt may help.
+func again(err error, attempts int) bool {
+	if errors.Is(err, onion.ErrNotFound) && attempts >= absentAttempts {
+		return false
+	}
+	return attempts < maxAttempts && passing(err)
 }
 
 // errBroken is an attempt that Tor left without an answer.
@@ -127,8 +184,9 @@ func newSecret() [32]byte {
 
 // credentials are the SOCKS user and password of a lane. Tor gives streams
 // with different ones different circuits. They say nothing of the lane and
-// differ from run to run. Once a dial has hung, its next attempt asks for
-// others, since with the same ones it would wait for the same circuit.
+// differ from run to run. Once a dial has hung, or takes long, its next
+// attempt asks for others, since with the same ones it would wait for the
+// same circuit.
 func (t *Tor) credentials(lane onion.Lane, hung int) (user, password string) {
 	id := lane.Bytes()
 	h := hmac.New(sha256.New, t.secret[:])

@@ -205,6 +205,34 @@ func TestDialTriesAgain(t *testing.T) {
 	}
 }
 
+// A dial that hangs gets another one beside it, on other circuits, and the
+// one that answers wins.
+func TestDialHedges(t *testing.T) {
+	f := newSocks(t, nil, okIPv4)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	n := f.start(t)
+	n.HedgeAfter(10 * time.Millisecond)
+	begin := time.Now()
+	c, err := n.Dial(t.Context(), newAddr(t), onion.NewLane())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(begin); d > 30*time.Second {
+		t.Errorf("Dial waited %v for the one that hung", d)
+	}
+	if users, _ := f.connects(); users[0] == users[1] {
+		t.Error("both attempts asked for the same circuit")
+	}
+	if _, err := c.Write([]byte("echo")); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 4)); err != nil {
+		t.Errorf("the stream that won does not live: %v", err)
+	}
+	c.Close()
+	n.Close()
+}
+
 // Each lane has credentials of its own, which another process would not
 // have, and which do not contain the lane's name.
 func TestLanesHaveCredentials(t *testing.T) {

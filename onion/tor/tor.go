@@ -67,6 +67,7 @@ type Tor struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	kick   chan struct{} // services changed; capacity 1
+	hedge  time.Duration // hedgeAfter, but for tests
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed and replaced on every change of what mu guards
@@ -99,6 +100,7 @@ func newTor(cfg Config) *Tor {
 		log:      cfg.Log,
 		secret:   newSecret(),
 		kick:     make(chan struct{}, 1),
+		hedge:    hedgeAfter,
 		changed:  make(chan struct{}),
 		services: make(map[string]*service),
 	}
