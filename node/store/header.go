@@ -32,16 +32,18 @@ var (
 //	16 16  storage index
 //	32  8  data length
 //	40 20  tub id of the server that took the share
-//	60 36  zero (a slot's write enabler hash has its place here)
+//	60 32  BLAKE2b-256 of a slot's write enabler; zero in a bucket
+//	92  4  zero
 //	96 32  SHA-256 of the 96 bytes before
 //
 // The data follows, and ends the file.
 type header struct {
-	kind   storage.Kind
-	number storage.ShareNumber
-	si     caps.StorageIndex
-	length int64
-	tubID  [20]byte
+	kind    storage.Kind
+	number  storage.ShareNumber
+	si      caps.StorageIndex
+	length  int64
+	tubID   [20]byte
+	enabler [32]byte
 }
 
 func (h *header) marshal() []byte {
@@ -52,6 +54,7 @@ func (h *header) marshal() []byte {
 	copy(b[16:], h.si[:])
 	binary.BigEndian.PutUint64(b[32:], uint64(h.length))
 	copy(b[40:], h.tubID[:])
+	copy(b[60:], h.enabler[:])
 	sum := sha256.Sum256(b[:96])
 	copy(b[96:], sum[:])
 	return b
@@ -74,9 +77,15 @@ func parseHeader(b []byte) (*header, error) {
 		return nil, errHeader
 	}
 	h := &header{kind: storage.Kind(b[12]), number: storage.ShareNumber(b[13]), si: caps.StorageIndex(b[16:32]),
-		length: int64(binary.BigEndian.Uint64(b[32:])), tubID: [20]byte(b[40:60])}
-	if h.kind != storage.Immutable || h.length <= 0 || b[14]|b[15] != 0 || [36]byte(b[60:96]) != [36]byte{} {
+		length: int64(binary.BigEndian.Uint64(b[32:])), tubID: [20]byte(b[40:60]), enabler: [32]byte(b[60:92])}
+	if b[14]|b[15]|b[92]|b[93]|b[94]|b[95] != 0 {
 		return nil, errHeader
 	}
-	return h, nil
+	switch {
+	case h.kind == storage.Immutable && h.length > 0 && h.enabler == [32]byte{}:
+		return h, nil
+	case h.kind == storage.Mutable && h.length >= 0:
+		return h, nil
+	}
+	return nil, errHeader
 }

@@ -37,6 +37,9 @@ var (
 	// bucketLeases: storage index, BLAKE2b-256 of the renew secret -> day
 	// of its end (4 bytes), BLAKE2b-256 of the cancel secret (32).
 	bucketLeases = []byte("leases")
+	// bucketSlots: storage index of each slot that has ever had a record ->
+	// number of shares that readers see (8 bytes), bytes of all (8).
+	bucketSlots = []byte("slots")
 
 	keyFormat = []byte("format")
 	keyClean  = []byte("clean")
@@ -139,7 +142,7 @@ func (x *index) start() error {
 				return fmt.Errorf("the storage directory was %w", errNewer)
 			}
 		}
-		for _, name := range [][]byte{bucketShares, bucketLeases} {
+		for _, name := range [][]byte{bucketShares, bucketLeases, bucketSlots} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -192,6 +195,36 @@ func (x *index) addShare(h *header, l lease, now time.Time) error {
 // addLease adds or renews a lease.
 func (x *index) addLease(si caps.StorageIndex, l lease, now time.Time) error {
 	return x.db.Batch(func(tx *bolt.Tx) error { return putLease(tx, si, l, now) })
+}
+
+// renewLease is addLease that writes nothing where that would change
+// nothing.
+func (x *index) renewLease(si caps.StorageIndex, l lease, now time.Time) error {
+	var stands bool
+	err := x.db.View(func(tx *bolt.Tx) error {
+		old := tx.Bucket(bucketLeases).Get(append(si[:], l.renew[:]...))
+		stands = len(old) == 36 && binary.BigEndian.Uint32(old) >= leaseEnd(now)
+		return nil
+	})
+	if err != nil || stands {
+		return err
+	}
+	return x.addLease(si, l, now)
+}
+
+// addSlot notes that si has a record.
+func (x *index) addSlot(si caps.StorageIndex) error {
+	return x.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Put(si[:], nil) })
+}
+
+// knowsSlot says whether si has ever had a record.
+func (x *index) knowsSlot(si caps.StorageIndex) (known bool, err error) {
+	err = x.db.View(func(tx *bolt.Tx) error {
+		k, _ := tx.Bucket(bucketSlots).Cursor().Seek(si[:])
+		known = string(k) == string(si[:])
+		return nil
+	})
+	return known, err
 }
 
 // putLease never shortens a lease, whatever the clock does.

@@ -46,6 +46,13 @@ type Store struct {
 	open func(path string) (file, error)
 	free func(dir string) (int64, error)
 
+	slots slotLocks
+	// unsure are the slots (caps.StorageIndex) whose newest record may not
+	// have reached the disk.
+	unsure sync.Map
+	// stateLost: the records of slots are not this server's newest.
+	stateLost bool
+
 	mu      sync.Mutex
 	uploads map[uploadKey]*upload // guarded by mu
 	pending int64                 // bytes promised to uploads and not yet written; guarded by mu
@@ -61,7 +68,10 @@ type file interface {
 	Close() error
 }
 
-var _ storage.Server = (*Store)(nil)
+var (
+	_ storage.Server = (*Store)(nil)
+	_ storage.Slots  = (*Store)(nil)
+)
 
 // Stats is what a store holds.
 type Stats struct {
@@ -84,7 +94,7 @@ func Open(cfg Config) (*Store, error) {
 		return nil, errors.New("the reserved space is negative")
 	}
 	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, free: freeSpace, open: openFile}
-	for _, dir := range []string{cfg.Dir, s.sharesDir()} {
+	for _, dir := range []string{cfg.Dir, s.sharesDir(), s.slotsDir()} {
 		if err := durable.Mkdir(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the storage directory: %w", reason(err))
 		}
@@ -175,6 +185,12 @@ func (s *Store) available() (int64, error) {
 	if s.cfg.ReadOnly {
 		return 0, nil
 	}
+	return s.room()
+}
+
+// room tells how many bytes there is space for, read-only or not. s.mu is
+// held.
+func (s *Store) room() (int64, error) {
 	free, err := s.free(s.cfg.Dir)
 	if err != nil {
 		return 0, s.fault("ask for the free space", err)

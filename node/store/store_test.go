@@ -47,3 +47,7 @@ func TestContract(t *testing.T) {
 	c := newClock()
 	storagetest.Run(t, func(t *testing.T) storage.Server { return open(t, store.Config{Now: c.Now}) }, storagetest.Clock(c.Advance))
 }
+
+func TestSlots(t *testing.T) {
+	storagetest.Slots(t, func(t *testing.T) storage.Slots { return open(t, store.Config{}) })
+}

@@ -15,6 +15,10 @@ var (
 	ErrBadRequest   = errors.New("the request is not one of the storage protocol")
 	ErrBusy         = errors.New("the storage server is at its limit of work; try again later")
 	ErrBroken       = errors.New("the storage server failed to carry out the request")
+	// ErrStateLost is a slot, or a whole server, that lost its record of what
+	// it promised and voted for. It takes no part in updates until it has a
+	// new identity; its shares can still be read.
+	ErrStateLost = errors.New("the storage server lost its record of this object's updates")
 	// ErrPeer is a server that broke the protocol: garbage, wrong lengths,
 	// endless bodies. Its answers are not used.
 	ErrPeer = errors.New("the storage server's answer is not one of the storage protocol")

@@ -69,9 +69,10 @@ type SlotRequest struct {
 	// given back with every answer. The server does not read it. At most
 	// MaxPlacement bytes.
 	Placement []byte
-	// Fetch is how many bytes of each current and each base share the answer
-	// shall bring; shares that are longer come cut.
-	Fetch int64
+	// Fetch is how many bytes of each share held the answer shall bring,
+	// from byte From on; shares that are longer come cut. All answers of one
+	// server together are cut to MaxSlotFetch, in equal parts.
+	Fetch, From int64
 }
 
 const (
@@ -79,8 +80,12 @@ const (
 	MaxAncestors = 32
 	// MaxPlacement bounds the placement list, in bytes.
 	MaxPlacement = 32 << 10
-	// MaxSlotShare bounds a share that a SlotRequest carries, in bytes.
-	MaxSlotShare = 256 << 20
+	// MaxSlotShare bounds a share that a SlotRequest carries, in bytes, and
+	// MaxSlotRequest all of them together.
+	MaxSlotShare   = 128 << 20
+	MaxSlotRequest = 128 << 20
+	// MaxSlotFetch bounds the share bytes in one answer.
+	MaxSlotFetch = 64 << 20
 )
 
 // A SlotShare is a share in an answer, cut to what was asked for.
@@ -92,17 +97,23 @@ type SlotShare struct {
 
 // A SlotAnswer is a server's state after a step, whether it was done or not.
 type SlotAnswer struct {
-	Done  bool
-	State agree.State
-	// Foreign: the current shares were written past the protocol, by a
-	// Tahoe-LAFS client, and State does not speak of them. Current has
-	// them; Base has what State calls current.
+	Done bool
+	// Missing: the step was not done only because the server does not hold
+	// shares that the request left out. With them it would have been.
+	Missing bool
+	State   agree.State
+	// Foreign: the shares that readers see were written past the protocol,
+	// by a Tahoe-LAFS client, and State does not speak of them. Current has
+	// them; Base has what State calls current, Older what State calls base.
+	// Fast is refused then, and Accept too unless a Prepare was answered
+	// since; an Accept that is done ends it.
 	Foreign bool
 	// Ancestors are State.Current's.
 	Ancestors []agree.VersionID
 	Placement []byte
-	// Current and Base are the shares held, by number.
-	Current, Base map[ShareNumber]SlotShare
+	// Current and Base are the shares held, by number; Older is empty unless
+	// Foreign.
+	Current, Base, Older map[ShareNumber]SlotShare
 }
 
 // Slots is what a storage server does for mutable objects. All methods may
@@ -116,6 +127,9 @@ type Slots interface {
 		writes map[ShareNumber]TestWrite, spans []Span) (success bool, data map[ShareNumber][][]byte, err error)
 
 	// Slot carries out one step. A step that the rules refuse is no error:
-	// Done is false. ErrUnauthorized: another write enabler.
+	// Done is false. ErrUnauthorized: another write enabler. ErrStateLost:
+	// the server can not say what it voted for, and must not be counted.
+	// ErrBadRequest: shares that are not of the version that the message
+	// names, among others.
 	Slot(ctx context.Context, si caps.StorageIndex, req SlotRequest) (SlotAnswer, error)
 }

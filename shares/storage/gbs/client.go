@@ -2,6 +2,7 @@ package gbs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ import (
 )
 
 const (
-	// maxAnswer bounds what is read of a CBOR answer.
+	// maxAnswer bounds what is read of a CBOR answer without shares.
 	maxAnswer = 64 << 10
 	// bulk is from where on data goes by the lanes for bulk.
 	bulk = 64 << 10
@@ -31,7 +32,10 @@ type Client struct {
 	small, bulk http.RoundTripper
 }
 
-var _ storage.Server = (*Client)(nil)
+var (
+	_ storage.Server = (*Client)(nil)
+	_ storage.Slots  = (*Client)(nil)
+)
 
 // A request is what a route needs to become one of HTTP.
 type request struct {
@@ -40,6 +44,8 @@ type request struct {
 	header  http.Header
 	body    []byte
 	bulk    bool
+	// limit bounds the bytes of a CBOR answer; 0: maxAnswer.
+	limit int64
 }
 
 // do sends a request. The answer's body must be closed.
@@ -103,11 +109,12 @@ func (c *Client) call(ctx context.Context, rt *route, r request, want ...int) (i
 	if kinds := resp.Header.Values("Content-Type"); len(kinds) != 1 || kinds[0] == "" || !isCBOR(kinds[0]) {
 		return 0, nil, storage.ErrPeer
 	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	limit := cmp.Or(r.limit, maxAnswer)
+	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return 0, nil, unreachable(ctx, err)
 	}
-	if len(b) > maxAnswer {
+	if int64(len(b)) > limit {
 		return 0, nil, storage.ErrPeer
 	}
 	return resp.StatusCode, b, nil

@@ -1,6 +1,7 @@
 package gbs
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,8 @@ const (
 	// maxRequests bounds the memory of all requests together to 32 MiB.
 	maxRequests = 512
 
+	maxMemory = 512 << 20
+
 	typeCBOR = "application/cbor"
 )
 
@@ -28,13 +31,18 @@ type HandlerConfig struct {
 	// MaxRequests is how many requests are worked on at once; those above
 	// are told to come later. 0: 512, which take 32 MiB at most.
 	MaxRequests int
+	// MaxMemory bounds the bytes of requests and answers about slots that are
+	// in memory at once; requests that would need more are told to come
+	// later. 0: 512 MiB.
+	MaxMemory int64
 	// Log gets our own faults; nil: nothing is logged.
 	Log *slog.Logger
 }
 
 type handler struct {
-	cfg  HandlerConfig
-	slot chan struct{}
+	cfg    HandlerConfig
+	slot   chan struct{}
+	memory *budget
 }
 
 // NewHandler serves the storage protocol. An answer never holds the text of
@@ -46,7 +54,10 @@ func NewHandler(cfg HandlerConfig) http.Handler {
 	if cfg.MaxRequests <= 0 {
 		cfg.MaxRequests = maxRequests
 	}
-	return &handler{cfg, make(chan struct{}, cfg.MaxRequests)}
+	if cfg.MaxMemory <= 0 {
+		cfg.MaxMemory = maxMemory
+	}
+	return &handler{cfg, make(chan struct{}, cfg.MaxRequests), &budget{left: cfg.MaxMemory}}
 }
 
 // A call is one request under way.
@@ -57,6 +68,7 @@ type call struct {
 	*secrets
 	server storage.Server
 	body   []byte // of requests with a CBOR body
+	memory *claim
 }
 
 // serve answers each route.
@@ -69,6 +81,7 @@ var serve = map[*route]func(*call) error{
 	readShare:  (*call).read,
 	corrupt:    (*call).corrupt,
 	addLease:   (*call).lease,
+	slotStep:   (*call).slot,
 }
 
 // ServeHTTP implements http.Handler.
@@ -93,7 +106,8 @@ func (h *handler) handle(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return storage.ErrUnauthorized
 	}
-	c := &call{ResponseWriter: w, Request: r}
+	c := &call{ResponseWriter: w, Request: r, memory: h.memory.claim()}
+	defer c.memory.end()
 	if c.server, ok = h.cfg.Authorize(swissnum); !ok {
 		return storage.ErrUnauthorized
 	}
@@ -137,8 +151,10 @@ func (c *call) readBody(limit int64) error {
 	if c.ContentLength > limit {
 		return storage.ErrTooLarge
 	}
-	b, err := io.ReadAll(io.LimitReader(c.Body, limit+1))
+	b, err := c.memory.readAll(io.LimitReader(c.Body, limit+1))
 	switch {
+	case errors.Is(err, storage.ErrBusy):
+		return err
 	case err != nil:
 		return storage.ErrBadRequest
 	case int64(len(b)) > limit:

@@ -25,6 +25,8 @@ const (
 	// streamBody is no limit: the handler reads as much as Content-Range
 	// says, and keeps one piece of it in memory.
 	streamBody = -1
+	// maxSlotBody has room for shares and what goes with them.
+	maxSlotBody = storage.MaxSlotRequest + 256<<10
 )
 
 // A route is one request of the protocol. {si} stands for a storage index,
@@ -45,6 +47,7 @@ var (
 	listShares = &route{http.MethodGet, "/storage/v1/immutable/{si}/shares", nil, noBody, true}
 	readShare  = &route{http.MethodGet, "/storage/v1/immutable/{si}/{n}", nil, noBody, false}
 	corrupt    = &route{http.MethodPost, "/storage/v1/immutable/{si}/{n}/corrupt", nil, maxCorruptBody, false}
+	slotStep   = &route{http.MethodPost, "/lafs/v1/slot/{si}", nil, maxSlotBody, true}
 	addLease   = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false}
 )
 

@@ -22,6 +22,7 @@ var statuses = []struct {
 	{storage.ErrTooLarge, http.StatusRequestEntityTooLarge, "too large"},
 	{storage.ErrBadRequest, http.StatusBadRequest, "bad request"},
 	{storage.ErrBusy, http.StatusServiceUnavailable, "busy"},
+	{storage.ErrStateLost, http.StatusGone, "state lost"},
 	{storage.ErrBroken, http.StatusInternalServerError, "server error"},
 }
 

@@ -1,0 +1,312 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/crypto/blake2b"
+
+	"lafs/node/durable"
+	"lafs/shares/agree"
+	"lafs/shares/mutable"
+	"lafs/shares/storage"
+)
+
+// firstStep is the step of a slot's first record. Steps rise by two: the
+// shares that a step writes as base are named one below the others.
+const firstStep = 2
+
+// A change is one step on a slot, which is locked. New share files are
+// written beside the old ones, synced with their names, and then a new
+// record takes the old one's place: until that instant the old step stands,
+// whole, and from then on the new one. What no record names is removed
+// later.
+type change struct {
+	s *Store
+	// old is nil if there is no such slot yet; next is what commit writes.
+	old, next *record
+	wrote     []string // share files
+	charge    int64    // what of s.pending is for them
+}
+
+// begin starts a change of the slot that old is the record of.
+func (s *Store) begin(old *record, blank record) *change {
+	c := &change{s: s, old: old}
+	if old != nil {
+		blank = *old
+	}
+	blank.step += 2
+	c.next = &blank
+	return c
+}
+
+// blank is what a slot is before its first step.
+func (s *Store) blank(si [16]byte, e *storage.WriteEnabler) record {
+	return record{si: si, tubID: s.cfg.TubID, enabler: hashEnabler(e)}
+}
+
+func hashEnabler(e *storage.WriteEnabler) [32]byte { return blake2b.Sum256(e[:]) }
+
+// held are the shares of a version that the slot holds, as whatever.
+func (c *change) held(v agree.VersionID) shareSet {
+	switch r := c.old; {
+	case r == nil || v.IsZero():
+		return nil
+	case v == r.state.Current:
+		return r.current
+	case v == r.state.Base.Version:
+		return r.base
+	default:
+		out := shareSet{}
+		for n, ref := range r.foreign {
+			if got, ok := c.s.versionOf(r, n, ref); ok && got == v {
+				out[n] = ref
+			}
+		}
+		return out
+	}
+}
+
+// versionOf reads what version a share says it is of.
+func (s *Store) versionOf(r *record, n storage.ShareNumber, ref shareRef) (agree.VersionID, bool) {
+	f, err := s.openRef(r.si, n, ref)
+	if err != nil {
+		return agree.VersionID{}, false
+	}
+	defer f.Close()
+	b := make([]byte, min(mutable.HeaderSize, ref.length))
+	if _, err := f.ReadAt(b, headerSize); err != nil {
+		return agree.VersionID{}, false
+	}
+	h, err := mutable.ParseHeader(b)
+	if err != nil {
+		return agree.VersionID{}, false
+	}
+	return agree.VersionID{Seq: h.Seq, Root: h.Root}, true
+}
+
+// install returns the shares of v that the slot has after the step: those
+// it holds, and those given. step names the files written.
+func (c *change) install(v agree.VersionID, given map[storage.ShareNumber][]byte, step uint64) (shareSet, error) {
+	if v.IsZero() {
+		return nil, nil
+	}
+	out := maps.Clone(c.held(v))
+	if out == nil {
+		out = shareSet{}
+	}
+	for n, data := range given {
+		if err := checkVersion(n, data, v); err != nil {
+			return nil, err
+		}
+		if ref, ok := out[n]; ok && c.equal(n, ref, data) {
+			continue
+		}
+		if err := c.write(n, step, int64(len(data)), bytes.NewReader(data)); err != nil {
+			return nil, err
+		}
+		out[n] = shareRef{step, int64(len(data))}
+	}
+	return out, nil
+}
+
+// checkVersion refuses a share that is not whole, or of another version.
+func checkVersion(n storage.ShareNumber, data []byte, v agree.VersionID) error {
+	h, err := mutable.ParseHeader(data[:min(mutable.HeaderSize, len(data))])
+	if err != nil || h.Seq != v.Seq || h.Root != v.Root || int64(len(data)) != h.ShareSize() || int(n) >= h.Total {
+		return storage.ErrBadRequest
+	}
+	return nil
+}
+
+// equal compares a share held with bytes.
+func (c *change) equal(n storage.ShareNumber, ref shareRef, data []byte) bool {
+	if ref.length != int64(len(data)) {
+		return false
+	}
+	f, err := c.s.openRef(c.next.si, n, ref)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	buf := make([]byte, min(64<<10, len(data)))
+	for at := 0; at < len(data); at += len(buf) {
+		p := buf[:min(len(buf), len(data)-at)]
+		if _, err := f.ReadAt(p, headerSize+int64(at)); err != nil || !bytes.Equal(p, data[at:at+len(p)]) {
+			return false
+		}
+	}
+	return true
+}
+
+// write makes a share file of length bytes from r, synced.
+func (c *change) write(n storage.ShareNumber, step uint64, length int64, r io.Reader) error {
+	return c.writeFile(n, step, length, func(f file) error {
+		_, err := io.Copy(io.NewOffsetWriter(f, headerSize), r)
+		return err
+	})
+}
+
+// writeFile makes a share file whose bytes fill writes.
+func (c *change) writeFile(n storage.ShareNumber, step uint64, length int64, fill func(file) error) error {
+	if err := c.reserve(cost(length)); err != nil {
+		return err
+	}
+	if err := c.s.mkSlot(c.next.si); err != nil {
+		return err
+	}
+	path := c.s.slotShare(c.next.si, n, step)
+	// One may lie here from a step that a crash cut off.
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := c.s.open(path)
+	if err != nil {
+		return err
+	}
+	c.wrote = append(c.wrote, path)
+	defer f.Close()
+	h := header{kind: storage.Mutable, number: n, si: c.next.si, length: length, tubID: c.s.cfg.TubID, enabler: c.next.enabler}
+	if _, err := f.WriteAt(h.marshal(), 0); err != nil {
+		return err
+	}
+	if err := fill(f); err != nil {
+		return err
+	}
+	day := fileDay(c.s.cfg.Now())
+	if err := os.Chtimes(path, day, day); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// reserve finds room for n bytes more. Where nothing new is taken, slots
+// that are there already may still change.
+func (c *change) reserve(n int64) error {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.old == nil && s.cfg.ReadOnly {
+		return storage.ErrNoSpace
+	}
+	room, err := s.room()
+	if err != nil {
+		return err
+	}
+	if n > room {
+		return storage.ErrNoSpace
+	}
+	s.pending += n
+	c.charge += n
+	return nil
+}
+
+// end gives back what commit did not use. It must be called once.
+func (c *change) end() {
+	c.s.mu.Lock()
+	c.s.pending -= c.charge
+	c.s.mu.Unlock()
+	for _, path := range c.wrote {
+		os.Remove(path)
+	}
+}
+
+// commit makes the next record the slot's, durably.
+func (c *change) commit(lease *storage.LeaseSecrets) error {
+	s, r := c.s, c.next
+	if c.old == nil && len(c.wrote) == 0 {
+		if err := c.reserve(cost(0)); err != nil {
+			return err
+		}
+		if err := s.mkSlot(r.si); err != nil {
+			return err
+		}
+	}
+	if lease != nil {
+		if err := s.index.renewLease(r.si, hashLease(lease), s.cfg.Now()); err != nil {
+			return err
+		}
+	}
+	if len(c.wrote) > 0 {
+		// The names before the record that says them.
+		if err := durable.SyncDir(s.slotDir(r.si)); err != nil {
+			return err
+		}
+	}
+	if err := s.writeRecord(r); err != nil {
+		// Nobody knows which of the two a power loss would leave: the files
+		// of both must stay.
+		c.wrote = nil
+		return err
+	}
+	c.wrote = nil
+	s.account(c.old, r)
+	s.tidy(r)
+	if c.old == nil {
+		return s.index.addSlot(r.si)
+	}
+	return nil
+}
+
+// writeRecord replaces the slot's record, durably.
+func (s *Store) writeRecord(r *record) error {
+	f, err := durable.Create(s.recordPath(r.si), 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if _, err := f.Write(r.marshal()); err != nil {
+		return err
+	}
+	day := fileDay(s.cfg.Now())
+	if err := os.Chtimes(f.Name(), day, day); err != nil {
+		return err
+	}
+	if err := f.Commit(); err != nil {
+		s.unsure.Store(r.si, true)
+		return err
+	}
+	return nil
+}
+
+// account counts what the slot has more, or less, than before.
+func (s *Store) account(old, next *record) {
+	var oldShares, oldBytes int64
+	if old != nil {
+		oldShares, oldBytes = old.totals()
+	}
+	shares, bytes := next.totals()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shares += shares - oldShares
+	s.bytes += bytes - oldBytes
+}
+
+// tidy removes the files of a slot that its record does not name.
+func (s *Store) tidy(r *record) {
+	dir := s.slotDir(r.si)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		s.cfg.Log.Warn("old shares can not be removed", "error", reason(err))
+		return
+	}
+	for _, e := range entries {
+		n, step, ok := parseSlotShare(e.Name())
+		if e.Name() == "record" || ok && r.refers(n, step) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			s.cfg.Log.Warn("an old share can not be removed", "error", reason(err))
+		}
+	}
+	day := fileDay(s.cfg.Now())
+	for _, d := range []string{dir, filepath.Dir(dir), s.slotsDir()} {
+		if err := os.Chtimes(d, day, day); err != nil {
+			s.cfg.Log.Warn("a directory's time can not be set", "error", reason(err))
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"lafs/node/durable"
+	"lafs/shares/caps"
+	"lafs/shares/storage"
+)
+
+// maxRecord is above any record's length.
+const maxRecord = 128 << 10
+
+func (s *Store) slotsDir() string { return filepath.Join(s.cfg.Dir, "slots") }
+
+func (s *Store) slotDir(si caps.StorageIndex) string {
+	name := si.String()
+	return filepath.Join(s.slotsDir(), name[:2], name)
+}
+
+func (s *Store) recordPath(si caps.StorageIndex) string {
+	return filepath.Join(s.slotDir(si), "record")
+}
+
+func (s *Store) slotShare(si caps.StorageIndex, n storage.ShareNumber, step uint64) string {
+	return filepath.Join(s.slotDir(si), strconv.Itoa(int(n))+"."+strconv.FormatUint(step, 10))
+}
+
+// parseSlotShare reads the name of a share file in a slot.
+func parseSlotShare(name string) (n storage.ShareNumber, step uint64, ok bool) {
+	number, rest, _ := strings.Cut(name, ".")
+	if n, ok = parseNumber(number); !ok {
+		return 0, 0, false
+	}
+	step, err := strconv.ParseUint(rest, 10, 64)
+	return n, step, err == nil && strconv.FormatUint(step, 10) == rest
+}
+
+// slotLocks lets one request at a time work on a slot.
+type slotLocks struct {
+	mu    sync.Mutex
+	slots map[caps.StorageIndex]*slotLock // guarded by mu
+}
+
+type slotLock struct {
+	sync.Mutex
+	users int // guarded by slotLocks.mu
+}
+
+// lock waits for the slot and returns what gives it free.
+func (l *slotLocks) lock(si caps.StorageIndex) (unlock func()) {
+	l.mu.Lock()
+	if l.slots == nil {
+		l.slots = map[caps.StorageIndex]*slotLock{}
+	}
+	k := l.slots[si]
+	if k == nil {
+		k = &slotLock{}
+		l.slots[si] = k
+	}
+	k.users++
+	l.mu.Unlock()
+	k.Lock()
+	return func() {
+		k.Unlock()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if k.users--; k.users == 0 {
+			delete(l.slots, si)
+		}
+	}
+}
+
+// readRecord returns the record of a slot, nil if there is no such slot.
+// ErrStateLost: there was one. The slot is locked.
+func (s *Store) readRecord(si caps.StorageIndex) (*record, error) {
+	b, err := readFile(s.recordPath(si), maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, s.neverThere(si)
+	}
+	if err != nil {
+		return nil, s.fault("read a slot's record", err)
+	}
+	r, err := parseRecord(b)
+	switch {
+	case errors.Is(err, errNewer):
+		return nil, s.fault("read a slot's record", err)
+	case err != nil, r.si != si:
+		s.cfg.Log.Error("a slot's record is broken: its shares can be read, but the slot takes no part in updates", "index", si)
+		return nil, storage.ErrStateLost
+	}
+	return r, nil
+}
+
+// neverThere answers for a slot without a record: ErrStateLost if there was
+// one. What a first step leaves that was cut off is no slot.
+func (s *Store) neverThere(si caps.StorageIndex) error {
+	known, err := s.index.knowsSlot(si)
+	if err != nil {
+		return s.fault("look for a slot", err)
+	}
+	files, err := s.slotFiles(si)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		known = known || f.step > firstStep
+	}
+	if known {
+		s.cfg.Log.Error("a slot's record is gone: the slot takes no part in updates", "index", si)
+		return storage.ErrStateLost
+	}
+	return nil
+}
+
+// A slotFile is a share file found in a slot's directory.
+type slotFile struct {
+	n    storage.ShareNumber
+	step uint64
+}
+
+func (s *Store) slotFiles(si caps.StorageIndex) (out []slotFile, err error) {
+	entries, err := os.ReadDir(s.slotDir(si))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.fault("list a slot", err)
+	}
+	for _, e := range entries {
+		if n, step, ok := parseSlotShare(e.Name()); ok {
+			out = append(out, slotFile{n, step})
+		}
+	}
+	return out, nil
+}
+
+// visibleShares are the shares of a slot that readers see. Of one whose
+// record is lost they are the newest files. The slot is locked.
+func (s *Store) visibleShares(si caps.StorageIndex) (shareSet, error) {
+	r, err := s.readRecord(si)
+	switch {
+	case err == nil && r != nil:
+		return r.visible(), nil
+	case !errors.Is(err, storage.ErrStateLost):
+		return nil, err
+	}
+	files, err := s.slotFiles(si)
+	if err != nil {
+		return nil, err
+	}
+	out := shareSet{}
+	for _, f := range files {
+		if old, ok := out[f.n]; ok && old.step > f.step {
+			continue
+		}
+		file, h, err := s.openFile(si, f.n, f.step)
+		if err == nil {
+			file.Close()
+			out[f.n] = shareRef{f.step, h.length}
+		}
+	}
+	return out, nil
+}
+
+// openFile opens a share file of a slot, if it is whole.
+func (s *Store) openFile(si caps.StorageIndex, n storage.ShareNumber, step uint64) (*os.File, *header, error) {
+	f, err := os.Open(s.slotShare(si, n, step))
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := checkShare(f, storage.Mutable, si, n)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, h, nil
+}
+
+// openRef opens a share that a record names. errHeader: the file is gone or
+// damaged.
+func (s *Store) openRef(si caps.StorageIndex, n storage.ShareNumber, ref shareRef) (*os.File, error) {
+	f, h, err := s.openFile(si, n, ref.step)
+	if err == nil && h.length != ref.length {
+		f.Close()
+		err = errHeader
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeader) {
+		s.cfg.Log.Warn("a share file is broken", "index", si, "share", n)
+		return nil, errHeader
+	}
+	if err != nil {
+		return nil, s.fault("read a share", err)
+	}
+	return f, nil
+}
+
+// openVisible opens the share that readers see. ErrNotFound: there is none.
+func (s *Store) openVisible(si caps.StorageIndex, n storage.ShareNumber) (*os.File, int64, error) {
+	defer s.slots.lock(si)()
+	set, err := s.visibleShares(si)
+	if err != nil {
+		return nil, 0, err
+	}
+	ref, ok := set[n]
+	if !ok {
+		return nil, 0, storage.ErrNotFound
+	}
+	f, err := s.openRef(si, n, ref)
+	if errors.Is(err, errHeader) {
+		return nil, 0, storage.ErrNotFound
+	}
+	return f, ref.length, err
+}
+
+// readFile reads a file of at most limit bytes; of a longer one it returns
+// more than that.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit+1))
+}
+
+// mkSlot makes the directory of a slot.
+func (s *Store) mkSlot(si caps.StorageIndex) error {
+	dir := s.slotDir(si)
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := durable.Mkdir(d, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package gbs
+
+import (
+	"context"
+	"net/http"
+
+	"lafs/shares/agree"
+	"lafs/shares/caps"
+	"lafs/shares/storage"
+)
+
+const (
+	// slotBulk is from where on an answer that is asked for goes by the lanes
+	// for bulk. Most shares are far smaller than what is asked for, since
+	// nobody knows their length before.
+	slotBulk = 256 << 10
+	// maxSlotHead is what an answer has beside the bytes of shares.
+	maxSlotHead = 128 << 10
+)
+
+// slot carries out one step.
+func (c *call) slot() error {
+	slots, ok := c.server.(storage.Slots)
+	if !ok {
+		return storage.ErrNotFound
+	}
+	// Parsing copies the shares.
+	if !c.memory.take(int64(len(c.body))) {
+		return storage.ErrBusy
+	}
+	req, err := parseSlotRequest(c.body)
+	c.body = nil
+	if err != nil {
+		return storage.ErrBadRequest
+	}
+	// The shares, and the same again in CBOR.
+	if !c.memory.take(2 * min(req.Fetch, storage.MaxSlotFetch)) {
+		return storage.ErrBusy
+	}
+	a, err := slots.Slot(c.Context(), c.si, *req)
+	if err != nil {
+		return err
+	}
+	var size int64
+	for _, set := range []map[storage.ShareNumber]storage.SlotShare{a.Current, a.Base, a.Older} {
+		for _, s := range set {
+			size += int64(len(s.Data))
+		}
+	}
+	if more := size - min(req.Fetch, storage.MaxSlotFetch); more > 0 && !c.memory.take(2*more) {
+		return storage.ErrBusy
+	}
+	b, err := marshalSlotAnswer(&a)
+	return sendCBOR(c, http.StatusOK, b, err)
+}
+
+// Slot implements storage.Slots.
+func (c *Client) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
+	none := storage.SlotAnswer{}
+	if req.Fetch < 0 || req.From < 0 || len(req.Ancestors) > storage.MaxAncestors || len(req.Placement) > storage.MaxPlacement {
+		return none, storage.ErrBadRequest
+	}
+	if _, read := req.Message.(agree.Read); !read && req.Enabler == nil {
+		return none, storage.ErrBadRequest
+	}
+	if tooLarge(req.Shares, req.Base) {
+		return none, storage.ErrTooLarge
+	}
+	body, err := marshalSlotRequest(&req)
+	if err != nil {
+		return none, storage.ErrBadRequest
+	}
+	// At most three sets of 256 shares.
+	limit := min(768*min(req.Fetch, storage.MaxSlotFetch), storage.MaxSlotFetch) + maxSlotHead
+	_, b, err := c.call(ctx, slotStep, request{place: place{si: si}, body: body, limit: limit,
+		bulk: len(body) >= bulk || req.Fetch > slotBulk}, http.StatusOK)
+	if err != nil {
+		return none, err
+	}
+	a, err := parseSlotAnswer(b)
+	if err != nil || !fits(&a, req.Fetch) {
+		return none, storage.ErrPeer
+	}
+	return a, nil
+}
+
+func tooLarge(sets ...map[storage.ShareNumber][]byte) bool {
+	total := 0
+	for _, set := range sets {
+		for _, data := range set {
+			total += len(data)
+		}
+	}
+	return total > storage.MaxSlotRequest
+}
+
+// fits says that no share has more bytes than were asked for.
+func fits(a *storage.SlotAnswer, fetch int64) bool {
+	for _, set := range []map[storage.ShareNumber]storage.SlotShare{a.Current, a.Base, a.Older} {
+		for _, s := range set {
+			if int64(len(s.Data)) > fetch {
+				return false
+			}
+		}
+	}
+	return true
+}
