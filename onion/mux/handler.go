@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// readStall is how long a client may send no byte of a request's body.
+// readStall is how long a client may send no byte of a request's body, and
+// how long what remains of one is waited for that nobody wants any more.
 const readStall = 2 * time.Minute
 
 // A handler stands between net/http and the real one: headers by the fixed
@@ -29,6 +30,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	aw := &answerWriter{w: w, header: make(http.Header)}
 	h.next.ServeHTTP(aw, r)
 	aw.begin(http.StatusOK)
+	// net/http reads the rest of the body, however long it takes to come.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readStall))
 }
 
 // recover logs a panic by its kind and the functions that it passed, since a

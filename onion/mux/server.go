@@ -103,16 +103,19 @@ func newServer(h http.Handler, cfg ServerConfig) *server {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	hs := &http.Server{
+		Handler:                      &handler{h, cfg.Log},
+		ReadHeaderTimeout:            headerTimeout,
+		MaxHeaderBytes:               maxRequestHeader,
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     log.New(logWriter{cfg.Log}, "", 0),
+	}
+	// A stream carries one exchange. So an answer waits for no rest of its
+	// request, and a gate sees one answer.
+	hs.SetKeepAlivesEnabled(false)
 	return &server{
-		http: &http.Server{
-			Handler:                      &handler{h, cfg.Log},
-			ReadHeaderTimeout:            headerTimeout,
-			IdleTimeout:                  headerTimeout,
-			MaxHeaderBytes:               maxRequestHeader,
-			DisableGeneralOptionsHandler: true,
-			ErrorLog:                     log.New(logWriter{cfg.Log}, "", 0),
-		},
-		log: cfg.Log, max: cfg.MaxSessions,
+		http: hs,
+		log:  cfg.Log, max: cfg.MaxSessions,
 		buf:      newBudget(cfg.MaxBuffer),
 		sessions: make(map[*served]struct{}),
 	}

@@ -43,11 +43,26 @@ const writeStall = 2 * time.Minute
 // fails after a while.
 type serverStream struct {
 	*yamux.Stream
+	gate  gate // net/http writes from one goroutine at a time
 	once  sync.Once
 	ended func()
 }
 
 func (s *serverStream) Write(p []byte) (int, error) {
+	if s.gate.open && !s.gate.shut {
+		return s.write(p)
+	}
+	out, err := s.gate.pass(p)
+	if err == nil {
+		_, err = s.write(out)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (s *serverStream) write(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
 		s.Stream.SetWriteDeadline(time.Now().Add(writeStall))
