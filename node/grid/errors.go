@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"lafs/onion"
 )
 
 // ErrSourceChanged is an upload whose input gave other bytes the second
@@ -21,8 +23,14 @@ type UnhappyError struct {
 	Happiness, Happy int
 	// Needed and Total are k and N.
 	Needed, Total int
+	// Placed is how many different shares could be placed; fewer than Needed
+	// are no success whatever the happiness.
+	Placed int
 	// Known is how many servers are known.
 	Known int
+	// Network is what is wrong with the network itself, nil if nothing is
+	// known to be.
+	Network error
 	// Reached names the servers that answered, Unreached those that did not
 	// or failed, each with a reason.
 	Reached, Unreached []string
@@ -31,7 +39,12 @@ type UnhappyError struct {
 // Error names the servers, the numbers and the setting.
 func (e *UnhappyError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the upload would put shares on too few servers: happiness %d, and shares.happy asks for %d", e.Happiness, e.Happy)
+	writeNetwork(&b, e.Network)
+	if e.Happiness < e.Happy {
+		fmt.Fprintf(&b, "the upload would put shares on too few servers: happiness %d, and shares.happy asks for %d", e.Happiness, e.Happy)
+	} else {
+		fmt.Fprintf(&b, "the upload would place only %d shares, and the file can't be read with fewer than %d", e.Placed, e.Needed)
+	}
 	switch {
 	case e.Known == 0:
 		b.WriteString("; no storage server is known yet: is the introducer reachable?")
@@ -43,7 +56,13 @@ func (e *UnhappyError) Error() string {
 	if len(e.Unreached) > 0 {
 		fmt.Fprintf(&b, "; not usable: %s", list(e.Unreached))
 	}
-	b.WriteString(". Wait for more servers, or lower shares.happy")
+	switch {
+	case e.Network != nil:
+	case e.Happiness < e.Happy:
+		b.WriteString(". Wait for more servers, or lower shares.happy")
+	default:
+		b.WriteString(". Wait for more servers")
+	}
 	return b.String()
 }
 
@@ -56,11 +75,15 @@ type NotEnoughSharesError struct {
 	// Asked names the servers that were asked and answered, Unreached those
 	// that did not or failed, Corrupt those that hold a corrupt share.
 	Asked, Unreached, Corrupt []string
+	// Network is what is wrong with the network itself, nil if nothing is
+	// known to be.
+	Network error
 }
 
 // Error says how many of how many, who was asked, and what to do.
 func (e *NotEnoughSharesError) Error() string {
 	var b strings.Builder
+	writeNetwork(&b, e.Network)
 	fmt.Fprintf(&b, "found %d good shares, and the file needs %d of its %d", e.Found, e.Needed, e.Total)
 	switch {
 	case len(e.Asked)+len(e.Unreached) == 0:
@@ -74,8 +97,27 @@ func (e *NotEnoughSharesError) Error() string {
 	if len(e.Corrupt) > 0 {
 		fmt.Fprintf(&b, "; corrupt shares at: %s", list(e.Corrupt))
 	}
-	b.WriteString(". Try again when more of the servers that hold it are up")
+	if e.Network == nil {
+		b.WriteString(". Try again when more of the servers that hold it are up")
+	}
 	return b.String()
+}
+
+// networkError is what is wrong with the network if known, or what a request
+// has just met.
+func networkError(known, met error) error {
+	if known == nil && errors.Is(met, onion.ErrTorDown) {
+		return onion.ErrTorDown
+	}
+	return known
+}
+
+// writeNetwork begins a text with what is wrong with the network, since all
+// else follows from it, and with what to do.
+func writeNetwork(b *strings.Builder, err error) {
+	if err != nil {
+		fmt.Fprintf(b, "%v. Try again when it is back; if it does not come back, start it again (lafs status shows how it is doing). So far: ", err)
+	}
 }
 
 // list joins names for a sentence and keeps it readable.

@@ -95,7 +95,8 @@ const (
 type Config struct {
 	// Needed, Happy and Total are k, happy and N of uploads: any k of N
 	// shares rebuild a file, and an upload is a success once its happiness
-	// is at least happy. Zero means the default. 1 <= k <= happy <= N <= 256.
+	// is at least happy and some k shares are durable. Zero means the default.
+	// 1 <= k <= N <= 256, and 1 <= happy <= N.
 	Needed, Happy, Total int
 	// MaxSegmentSize is the largest segment in bytes; 0 means 1 MiB.
 	MaxSegmentSize int64
@@ -110,6 +111,10 @@ type Config struct {
 	// Servers returns the servers known at present. It is called at the
 	// start of every transfer, from several goroutines at once. Required.
 	Servers func() []Server
+	// Network says what is wrong with the network itself at present, nil if
+	// nothing is known to be; for the errors of transfers that reached too
+	// few servers. A nil Network never knows.
+	Network func() error
 	// Log gets what a person may want to know later; nil discards it.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -127,6 +132,9 @@ func (c *Config) complete() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Network == nil {
+		c.Network = func() error { return nil }
+	}
 	switch {
 	case c.Servers == nil:
 		return errors.New("grid: Config.Servers is nil")
@@ -143,8 +151,8 @@ func setDefault[T int | int64](v *T, to T) {
 }
 
 func checkParams(needed, happy, total int) error {
-	if needed < 1 || happy < needed || total < happy || total > 256 {
-		return fmt.Errorf("shares.needed %d, shares.happy %d, shares.total %d: they must satisfy 1 <= needed <= happy <= total <= 256", needed, happy, total)
+	if needed < 1 || needed > total || happy < 1 || happy > total || total > 256 {
+		return fmt.Errorf("shares.needed %d, shares.happy %d, shares.total %d: they must satisfy 1 <= needed <= total <= 256 and 1 <= happy <= total", needed, happy, total)
 	}
 	return nil
 }

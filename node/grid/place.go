@@ -111,12 +111,12 @@ func (u *upload) place(ctx context.Context) (placement.Layout, error) {
 			if err := u.ask(ctx, questions); err != nil {
 				return lay, err
 			}
-		case lay.Happiness >= u.opts.Happy:
+		case u.satisfied(lay.Happiness, u.opts.Total-len(lay.Unplaced)):
 			return lay, nil
 		case u.asked < len(u.cands):
 			u.asked = min(len(u.cands), u.asked+2*u.opts.Total)
 		default:
-			return lay, u.unhappy(lay.Happiness)
+			return lay, u.unhappy(lay)
 		}
 	}
 }
@@ -244,9 +244,11 @@ func (u *upload) failed(c *candidate, err error) {
 	u.g.cfg.Log.Info("storage server left out of an upload", "server", c.server.label(), "file", u.si, "err", err)
 }
 
-func (u *upload) unhappy(happiness int) error {
-	e := &UnhappyError{Happiness: happiness, Happy: u.opts.Happy, Needed: u.opts.Needed, Total: u.opts.Total, Known: len(u.cands)}
+func (u *upload) unhappy(lay placement.Layout) error {
+	e := &UnhappyError{Happiness: lay.Happiness, Happy: u.opts.Happy, Needed: u.opts.Needed, Total: u.opts.Total,
+		Placed: u.opts.Total - len(lay.Unplaced), Known: len(u.cands), Network: u.g.cfg.Network()}
 	for _, c := range u.cands {
+		e.Network = networkError(e.Network, c.lastErr)
 		switch name := c.server.label(); {
 		case c.failures >= giveUpAfter || !c.answered:
 			e.Unreached = append(e.Unreached, describe(name, c.lastErr))

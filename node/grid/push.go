@@ -64,18 +64,13 @@ var errReplan = errors.New("too many servers failed in mid-upload")
 // hopeless reports whether what is held and what is still being sent do not
 // make the upload happy.
 func (p *push) hopeless() bool {
-	return len(p.queues) > 0 && p.happinessWithout(nil) < p.u.opts.Happy
+	return len(p.queues) > 0 && !p.worksWithout(nil)
 }
 
-// happinessWithout is what the pass reaches if every live queue but one
-// succeeds.
-func (p *push) happinessWithout(lost *queue) int {
-	held := make(map[int][]*candidate)
-	for _, c := range p.u.cands {
-		for n := range c.has {
-			held[n] = append(held[n], c)
-		}
-	}
+// worksWithout reports whether the upload is a success if every live queue
+// but one succeeds.
+func (p *push) worksWithout(lost *queue) bool {
+	held := p.u.held()
 	for _, q := range p.queues {
 		if q == lost || q.failed() {
 			continue
@@ -84,7 +79,7 @@ func (p *push) happinessWithout(lost *queue) int {
 			held[s.n] = append(held[s.n], q.cand)
 		}
 	}
-	return placement.Happiness(held)
+	return p.u.satisfied(placement.Happiness(held), len(held))
 }
 
 func (p *push) addQueue(ctx context.Context, c *candidate, send []int) {
@@ -229,7 +224,7 @@ func (p *push) dropStraggler() {
 	if worst == nil || most < 2*median(owed) {
 		return
 	}
-	if p.happinessWithout(worst) >= p.u.opts.Happy {
+	if p.worksWithout(worst) {
 		worst.fail(errSlow)
 	}
 }

@@ -40,6 +40,7 @@ type search struct {
 type holder struct {
 	server   Server
 	answered bool
+	err      error // why it did not answer
 	failures int
 	retryAt  time.Time // not before, after a failure
 	corrupt  bool      // it holds a corrupt share
@@ -105,6 +106,7 @@ func (s *search) list(h *holder) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending--
+	h.err = err
 	if err == nil {
 		h.answered = true
 		slices.Sort(held)
@@ -216,6 +218,7 @@ func (s *search) read(r *remote, took time.Duration, err error, cancelled bool) 
 		r.bad = true
 	default:
 		h.failures++
+		h.err = err
 		if errors.Is(err, storage.ErrPeer) {
 			h.failures = readFailures
 		}
@@ -242,7 +245,7 @@ func (s *search) corrupt(r *remote) {
 func (s *search) notEnough() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := &NotEnoughSharesError{Needed: s.cap.Needed, Total: s.cap.Total}
+	e := &NotEnoughSharesError{Needed: s.cap.Needed, Total: s.cap.Total, Network: s.g.cfg.Network()}
 	good := make(map[int]bool)
 	for _, r := range s.shares {
 		if !r.bad && r.h.failures < readFailures {
@@ -251,6 +254,7 @@ func (s *search) notEnough() error {
 	}
 	e.Found = len(good)
 	for _, h := range s.holders {
+		e.Network = networkError(e.Network, h.err)
 		name := h.server.label()
 		if h.answered && h.failures < readFailures {
 			e.Asked = append(e.Asked, name)

@@ -216,24 +216,32 @@ func (u *upload) again() bool {
 	for _, s := range lay.Send {
 		sends += len(s)
 	}
-	if u.happiness() < u.opts.Happy {
+	if held := u.held(); !u.satisfied(placement.Happiness(held), len(held)) {
 		return true // place decides whether it can be reached
 	}
 	return sends > 0 && u.src.Size() <= replaceBelow
 }
 
-func (u *upload) happiness() int {
-	held := make(map[int][]int)
-	for i, c := range u.cands {
+// satisfied reports whether an upload with that happiness, and so many
+// different shares, is a success. Where happy is below needed, happiness says
+// nothing about whether the file can be read again.
+func (u *upload) satisfied(happiness, shares int) bool {
+	return happiness >= u.opts.Happy && shares >= u.opts.Needed
+}
+
+// held lists, for each share that somebody holds, who does.
+func (u *upload) held() map[int][]*candidate {
+	held := make(map[int][]*candidate)
+	for _, c := range u.cands {
 		for n := range c.has {
-			held[n] = append(held[n], i)
+			held[n] = append(held[n], c)
 		}
 	}
-	return placement.Happiness(held)
+	return held
 }
 
 func (u *upload) result(cap *caps.CHK) *UploadResult {
-	r := &UploadResult{Cap: cap, Pushed: u.pushed, Sharemap: make(map[int][]string), Happiness: u.happiness()}
+	r := &UploadResult{Cap: cap, Pushed: u.pushed, Sharemap: make(map[int][]string), Happiness: placement.Happiness(u.held())}
 	for _, c := range u.cands {
 		for n := range c.has {
 			r.Sharemap[n] = append(r.Sharemap[n], c.server.ID)
