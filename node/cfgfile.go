@@ -133,10 +133,8 @@ func checkCoding(needed, happy, total int) error {
 	switch {
 	case needed < 1 || total > 256 || needed > total:
 		return fmt.Errorf("shares.needed = %d and shares.total = %d: 1 <= needed <= total <= 256 must hold", needed, total)
-	case happy < needed || happy > total:
-		// Fewer servers than needed shares: node/grid takes no such upload
-		// for a success.
-		return fmt.Errorf("shares.happy = %d: needed = %d <= happy <= total = %d must hold", happy, needed, total)
+	case happy < 1 || happy > total:
+		return fmt.Errorf("shares.happy = %d: 1 <= happy <= total = %d must hold", happy, total)
 	}
 	return nil
 }

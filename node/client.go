@@ -143,6 +143,7 @@ func (c *client) newGrid() (*grid.Grid, error) {
 		Convergence: secret,
 		LeaseSecret: grid.NewLeaseSecret(*cfg.secrets.lease),
 		Servers:     c.servers,
+		Network:     c.node.networkError,
 		Log:         c.node.log,
 		Now:         c.node.deps.Now,
 	})

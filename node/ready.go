@@ -2,7 +2,10 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"lafs/onion"
 )
 
 const (
@@ -66,4 +69,22 @@ func (c *client) settled() bool {
 		}
 	}
 	return true
+}
+
+// networkError says in a person's words what is wrong with the network, nil
+// when nothing is known to be.
+func (n *Node) networkError() error {
+	if n.deps.NetworkStatus == nil {
+		return nil
+	}
+	s := n.deps.NetworkStatus()
+	switch {
+	case s.Ready():
+		return nil
+	case s.Bootstrap == 100:
+		return fmt.Errorf("Tor says: %s", s.Warning)
+	case s.Warning != "":
+		return fmt.Errorf("%w (%s)", onion.ErrTorDown, s.Warning)
+	}
+	return fmt.Errorf("%w (%d%%, %s)", onion.ErrTorDown, s.Bootstrap, s.Summary)
 }
