@@ -12,7 +12,8 @@ import (
 
 // A Decoder reads one file from its shares. It is safe for concurrent use.
 type Decoder struct {
-	cap *caps.CHK
+	cap *caps.CHKVerifier
+	key *caps.ReadKey // nil: of ciphertext
 
 	mu   sync.Mutex
 	file *file // guarded by mu; nil until a share has shown the UEB
@@ -23,12 +24,22 @@ type Decoder struct {
 type file struct {
 	*geometry
 	ueb       *ueb
+	raw       []byte // the UEB itself
 	crypttext *leaves
 	codec     *erasure.Codec
 }
 
 // NewDecoder begins to read the file that c names.
 func NewDecoder(c *caps.CHK) (*Decoder, error) {
+	if _, err := (Params{Needed: c.Needed, Total: c.Total}).geometry(c.Size); err != nil {
+		return nil, err
+	}
+	return &Decoder{cap: c.Verifier().(*caps.CHKVerifier), key: c.Key}, nil
+}
+
+// NewVerifier begins to read the shares of a file without the right to read
+// the file: what DecodeSegment returns is ciphertext.
+func NewVerifier(c *caps.CHKVerifier) (*Decoder, error) {
 	if _, err := (Params{Needed: c.Needed, Total: c.Total}).geometry(c.Size); err != nil {
 		return nil, err
 	}
@@ -81,15 +92,15 @@ func (d *Decoder) learn(raw []byte) (*file, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.file == nil {
-		d.file = &file{geometry: g, ueb: u, crypttext: newLeaves(g.segments), codec: codec}
+		d.file = &file{geometry: g, ueb: u, raw: append([]byte(nil), raw...), crypttext: newLeaves(g.segments), codec: codec}
 	}
 	return d.file, nil
 }
 
 var errNotRead = errors.New("decode: no share has been asked for the blocks of this segment")
 
-// DecodeSegment returns the plaintext of segment seg from k or more of its
-// blocks, by share number. They are not changed. Blocks must have come from
+// DecodeSegment returns the plaintext of segment seg, a verifier's its
+// ciphertext, from k or more of its blocks, by share number. They are not changed. Blocks must have come from
 // Share.Blocks of this decoder's shares: reading them brings in the segment's
 // own hash too, which the result is checked against. ErrCorrupt, with blocks
 // all of which are proved, means that whoever made the shares made them
@@ -114,7 +125,9 @@ func (d *Decoder) DecodeSegment(seg int, blocks map[int][]byte) ([]byte, error) 
 	if hashes.CrypttextSegment(segment) != want {
 		return nil, corrupt("its blocks do not make up the segment that the UEB promises")
 	}
-	keystream(d.cap.Key, int64(seg)*f.segSize).XORKeyStream(segment, segment)
+	if d.key != nil {
+		keystream(d.key, int64(seg)*f.segSize).XORKeyStream(segment, segment)
+	}
 	return segment, nil
 }
 

@@ -25,8 +25,10 @@ type Encoder struct {
 	*geometry
 	layout layout
 	codec  *erasure.Codec
-	key    *caps.ReadKey
-	stream cipher.Stream
+	index  caps.StorageIndex
+	key    *caps.ReadKey // nil: of ciphertext
+	stream cipher.Stream // nil with key
+	again  *file         // what the shares must agree with; nil if they are new
 
 	next          int             // segment that Encode wants
 	buffers       [2][]byte       // of N blocks each, used in turn
@@ -46,20 +48,31 @@ func NewEncoder(p Params, size int64, key *caps.ReadKey) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder{
-		geometry: g, layout: newLayout(g), codec: codec, key: key,
-		stream:      keystream(key, 0),
+	return newEncoder(g, codec, key, key.StorageIndex()), nil
+}
+
+func newEncoder(g *geometry, codec *erasure.Codec, key *caps.ReadKey, index caps.StorageIndex) *Encoder {
+	e := &Encoder{
+		geometry: g, layout: newLayout(g), codec: codec, key: key, index: index,
 		blockHashes: make([][]hashes.Hash, g.total),
 		crypttext:   hashes.NewCrypttext(),
-	}, nil
+	}
+	if key != nil {
+		e.stream = keystream(key, 0)
+	}
+	return e
 }
 
 // StorageIndex is where the shares go.
-func (e *Encoder) StorageIndex() caps.StorageIndex { return e.key.StorageIndex() }
+func (e *Encoder) StorageIndex() caps.StorageIndex { return e.index }
 
 // ShareSize is the exact size of every share in bytes.
 func (e *Encoder) ShareSize() int64 {
-	return e.layout.ueb + e.layout.lengthSize() + int64(len(new(ueb).marshal(e.geometry)))
+	packed := int64(len(new(ueb).marshal(e.geometry)))
+	if e.again != nil {
+		packed = int64(len(e.again.raw))
+	}
+	return e.layout.ueb + e.layout.lengthSize() + packed
 }
 
 // Header returns the first bytes of every share.
@@ -85,7 +98,11 @@ func (e *Encoder) Encode(plaintext []byte) ([][]byte, error) {
 	}
 	blocks, padded := e.room()
 	segment := padded[:len(plaintext)]
-	e.stream.XORKeyStream(segment, plaintext)
+	if e.stream != nil {
+		e.stream.XORKeyStream(segment, plaintext)
+	} else {
+		copy(segment, plaintext)
+	}
 	clear(padded[len(plaintext):])
 	if err := e.codec.Encode(blocks); err != nil {
 		return nil, err
@@ -132,6 +149,9 @@ func (e *Encoder) Finish() (tails [][]byte, c *caps.CHK, err error) {
 	if e.next < e.segments {
 		return nil, nil, fmt.Errorf("finish: %d of %d segments are encoded", e.next, e.segments)
 	}
+	if err := e.checkCrypttext(); err != nil {
+		return nil, nil, err
+	}
 	roots := make([]hashes.Hash, e.total)
 	tails = make([][]byte, e.total)
 	crypttext := hashes.NewTree(e.segmentHashes)
@@ -146,12 +166,21 @@ func (e *Encoder) Finish() (tails [][]byte, c *caps.CHK, err error) {
 	u := &ueb{segSize: e.segSize, crypttextRoot: crypttext.Root(), shareRoot: shares.Root()}
 	e.crypttext.Sum(u.crypttextHash[:0])
 	packed := u.marshal(e.geometry)
+	if e.again != nil {
+		if u.shareRoot != e.again.ueb.shareRoot {
+			return nil, nil, corrupt("its shares do not make up each other")
+		}
+		packed = e.again.raw
+	}
 	for i, tail := range tails {
 		for _, node := range hashes.Path(e.total, i) {
 			tail = binary.BigEndian.AppendUint16(tail, uint16(node))
 			tail = append(tail, shares[node][:]...)
 		}
 		tails[i] = append(e.layout.appendNumber(tail, int64(len(packed))), packed...)
+	}
+	if e.key == nil {
+		return tails, nil, nil
 	}
 	return tails, &caps.CHK{Key: e.key, UEBHash: hashes.UEB(packed), Needed: e.needed, Total: e.total, Size: e.size}, nil
 }

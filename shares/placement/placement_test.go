@@ -100,6 +100,10 @@ func TestPlan(t *testing.T) {
 		{"a full one keeps its offer", 3, 3, []placement.Server{{Ready: []int{1}}, {Open: true}, {Open: true}},
 			[][]int{{1}, {0}, {2}}, nil, 3},
 		{"nobody", 2, 1, []placement.Server{{}, {}}, [][]int{nil, nil}, []int{0, 1}, 0},
+		{"what one may not take", 3, 3, []placement.Server{{Open: true, Not: []int{0, 1}}, {Has: []int{1}, Open: true}, {Open: true}},
+			[][]int{{2}, nil, {0}}, nil, 3},
+		{"what nobody may take", 2, 2, []placement.Server{{Open: true, Not: []int{0}}, {Open: true, Not: []int{0}}},
+			[][]int{{1}, nil}, []int{0}, 1},
 		{"foreign numbers", 2, 1, []placement.Server{{Has: []int{-1, 7}, Ready: []int{9}, Open: true}}, [][]int{{0, 1}}, nil, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,8 +10,10 @@ type Server struct {
 	// Ready lists the shares that it has agreed to take: sending one of them
 	// costs no further question.
 	Ready []int
-	// Open says that it takes any share if asked.
+	// Open says that it takes any share if asked, but those of Not: others,
+	// corrupt ones say, stand in their place.
 	Open bool
+	Not  []int
 }
 
 // A Layout is where shares go. Indexes are those of the servers given to
@@ -116,7 +118,7 @@ func newPlan(total int, servers []Server) *plan {
 func (p *plan) match(happy int) {
 	hasEdges := p.edges(func(server, n int) bool { return p.has[server][n] })
 	readyEdges := p.edges(func(server, n int) bool { return p.ready[server][n] })
-	openEdges := p.edges(func(server, n int) bool { return p.servers[server].Open && !p.has[server][n] })
+	openEdges := p.edges(func(server, n int) bool { return p.opens(server, n) && !p.has[server][n] })
 
 	// What is held. Servers that take nothing come first: nothing but what
 	// they hold can make them count.
@@ -154,6 +156,12 @@ func (p *plan) match(happy int) {
 	}
 }
 
+// opens reports whether a server takes share n if asked.
+func (p *plan) opens(server, n int) bool {
+	s := p.servers[server]
+	return s.Open && !slices.Contains(s.Not, n)
+}
+
 func (p *plan) edges(ok func(server, n int) bool) edges {
 	return func(n int, visit func(int) bool) {
 		for i := range p.servers {
@@ -184,8 +192,8 @@ func join(lists ...edges) edges {
 // one that is ready to, or, where mayAsk, any open one.
 func (p *plan) leastLoaded(n int, load []int, mayAsk bool) int {
 	best := none
-	for i, s := range p.servers {
-		takes := p.ready[i][n] || mayAsk && s.Open
+	for i := range p.servers {
+		takes := p.ready[i][n] || mayAsk && p.opens(i, n)
 		if takes && (best == none || load[i] < load[best]) {
 			best = i
 		}
