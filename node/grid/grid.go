@@ -44,6 +44,9 @@ type Server struct {
 	TubID [20]byte
 	// Storage carries requests to it.
 	Storage storage.Server
+	// Slots carries requests for mutable objects to it; nil if the server
+	// does not speak them.
+	Slots storage.Slots
 }
 
 // label names the server for a person: its nickname cut to what a terminal
