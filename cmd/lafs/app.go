@@ -119,6 +119,9 @@ string, the cap, is all that is needed to read the file again.`,
 	root.AddCommand(
 		a.createNode(), a.createClient(), a.createIntroducer(),
 		a.runCommand(), a.putCommand(), a.getCommand(), a.statusCommand(),
+		a.createAliasCommand(), a.addAliasCommand(), a.listAliasesCommand(),
+		a.mkdirCommand(), a.lsCommand(), a.mvCommand(), a.lnCommand(), a.unlinkCommand(),
+		a.cpCommand(), a.checkCommand(),
 	)
 	root.AddCommand(helpTopics()...)
 	return root

@@ -24,6 +24,7 @@ var exitStatuses = []struct {
 }{
 	{nil, exitGood},
 	{errNotFound, exitNotFound},
+	{errSkipped, exitNotFound},
 }
 
 func exitStatus(err error) int {

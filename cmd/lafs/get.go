@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,33 +15,52 @@ import (
 
 func (a *app) getCommand() *cobra.Command {
 	var capFile string
+	find := &finder{a: a}
 	cmd := &cobra.Command{
-		Use:   "get CAP|- [FILE]",
-		Short: "Read a file by its cap",
-		Long: `Read a file by its cap into FILE, or to standard output. FILE appears, readable
-by you only, when it is whole; an interrupted get leaves nothing.
+		Use:   "get PATH|CAP|- [FILE]",
+		Short: "Read a file by its path or cap",
+		Long: `Read a file by its path or its cap into FILE, or to standard output. FILE
+appears, readable by you only, when it is whole; an interrupted get leaves nothing.
 
 A cap on the command line can be read by every program that you run, and stays
 in the shell's history. With - it is read from standard input, with --cap-file
 from a file.`,
-		Example: `  lafs get - copy.pdf < report.cap
+		Example: `  lafs get tahoe:texts/report.pdf copy.pdf
+  lafs get - copy.pdf < report.cap
   lafs get --cap-file report.cap copy.pdf
   lafs get --cap-file photos.cap | tar x`,
-		Args: cobra.MaximumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cap, rest, err := a.readCap(capFile, args)
-			if err != nil {
-				return fmt.Errorf("get: %w", err)
-			}
-			dst := "-"
-			if len(rest) == 1 {
-				dst = rest[0]
-			}
-			return a.get(cmd.Context(), cap, dst)
-		},
+		Args:              cobra.MaximumNArgs(2),
+		ValidArgsFunction: a.completeGet,
 	}
+	cmd.Flags().StringVar(&find.dirCap, "dir-cap", "", "the directory where paths without an alias begin")
 	cmd.Flags().StringVar(&capFile, "cap-file", "", "read the cap from this file")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		p, rest, err := find.file(capFile, args)
+		if err != nil {
+			return fmt.Errorf("get: %w", err)
+		}
+		dst := "-"
+		if len(rest) == 1 {
+			dst = rest[0]
+		}
+		return a.get(cmd.Context(), p, dst)
+	}
 	return cmd
+}
+
+// file finds what get is to read and returns the arguments that are left.
+func (f *finder) file(capFile string, args []string) (p place, rest []string, err error) {
+	if capFile != "" || len(args) == 0 || args[0] == "-" {
+		p.root = "the given cap"
+		p.cap, rest, err = f.a.readCap(capFile, args)
+	} else {
+		p, err = f.onGrid(args[0])
+		rest = args[1:]
+	}
+	if err == nil && (p.slash || len(p.names) == 0 && directory(p.cap) && isCap(p.cap)) {
+		err = errors.New("that is a directory; lafs cp -r copies directories, lafs ls lists them")
+	}
+	return p, rest, err
 }
 
 // readCap finds the cap and returns the arguments that are left. Its errors
@@ -51,7 +69,7 @@ func (a *app) readCap(file string, args []string) (string, []string, error) {
 	var from io.Reader
 	switch {
 	case file == "" && len(args) == 0:
-		return "", nil, errors.New("which file? Give its cap, - to read the cap from standard input, or --cap-file")
+		return "", nil, errors.New("which file? Give its path or cap, - to read the cap from standard input, or --cap-file")
 	case file != "" && len(args) > 1:
 		return "", nil, errors.New("with --cap-file give only the file to write")
 	case file != "":
@@ -66,20 +84,13 @@ func (a *app) readCap(file string, args []string) (string, []string, error) {
 	default:
 		return strings.TrimSpace(args[0]), args[1:], nil
 	}
-	text, err := io.ReadAll(io.LimitReader(from, maxCap))
-	if err != nil {
-		return "", nil, fmt.Errorf("read the cap: %w", err)
-	}
-	cap := strings.TrimSpace(string(text))
-	if cap == "" || strings.ContainsAny(cap, "\r\n") {
-		return "", nil, errors.New("one line with one cap was expected")
-	}
-	return cap, args, nil
+	cap, err := readOneCap(from)
+	return cap, args, err
 }
 
-func (a *app) get(ctx context.Context, cap, dst string) error {
+func (a *app) get(ctx context.Context, p place, dst string) error {
 	start := time.Now()
-	resp, err := a.running().call(ctx, "GET", "/uri/"+url.PathEscape(cap), nil, 0)
+	resp, err := a.running().call(ctx, "GET", p.url(), nil, 0)
 	if err != nil {
 		return fmt.Errorf("get: %w", err)
 	}
@@ -92,7 +103,7 @@ func (a *app) get(ctx context.Context, cap, dst string) error {
 			err = ctx.Err()
 		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("the node broke off after %s: too few good shares could be reached; lafs status tells which servers are", humanSize(n))
+			err = brokenOff(n)
 		}
 		return n, err
 	})
@@ -106,8 +117,13 @@ func (a *app) get(ctx context.Context, cap, dst string) error {
 	return nil
 }
 
-// writeTo runs copy on standard output or on a new file, which has mode 0600
-// and gets its name only when it is whole and on the disk.
+// brokenOff is the error of a file of which only n bytes came.
+func brokenOff(n int64) error {
+	return &refusal{fmt.Sprintf("the node broke off after %s: too few good shares could be reached; lafs status tells which servers are", humanSize(n))}
+}
+
+// writeTo runs copy on standard output, on a device or a pipe, or on a new
+// file.
 func (a *app) writeTo(dst string, copy func(io.Writer) (int64, error)) (n int64, err error) {
 	if dst == "-" {
 		return copy(a.stdout)
@@ -124,6 +140,12 @@ func (a *app) writeTo(dst string, copy func(io.Writer) (int64, error)) (n int64,
 		n, err := copy(f)
 		return n, errors.Join(err, f.Close())
 	}
+	return newFile(dst, copy)
+}
+
+// newFile runs copy on a file that replaces dst, with mode 0600, once it is
+// whole and on the disk.
+func newFile(dst string, copy func(io.Writer) (int64, error)) (n int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(dst), ".lafs-get-*")
 	if err != nil {
 		return 0, err

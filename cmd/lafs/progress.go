@@ -62,6 +62,13 @@ func (m *meter) set(phase string, done, total int64) {
 // writer counts what is written through it.
 func (m *meter) writer(w io.Writer) io.Writer { return &counted{w: w, m: m} }
 
+// add moves the meter.
+func (m *meter) add(n int64) {
+	if m.shown() {
+		m.bar.IncrInt64(n)
+	}
+}
+
 // end takes the meter away.
 func (m *meter) end() {
 	if !m.shown() {

@@ -17,29 +17,54 @@ import (
 )
 
 func (a *app) putCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "put [FILE]",
+	var o putOptions
+	cmd := &cobra.Command{
+		Use:   "put [FILE [PATH]]",
 		Short: "Store a file, and print its cap",
 		Long: `Store a file, or standard input, on the grid and print its cap. The cap goes to
 standard output, and nothing else does. Keep it: it is the only way back to
-the file, and whoever has it can read the file.`,
+the file, and whoever has it can read the file.
+
+With PATH the file also gets a name in a directory. Where PATH is, or names, a
+file that can be changed, that file gets the new content and keeps its cap.`,
 		Example: `  lafs put report.pdf > report.cap
+  lafs put report.pdf tahoe:texts/report.pdf
   tar c photos | lafs put > photos.cap`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			src := "-"
-			if len(args) == 1 {
-				src = args[0]
-			}
-			return a.put(cmd.Context(), src)
-		},
+		Args:              cobra.MaximumNArgs(2),
+		ValidArgsFunction: a.completePut,
 	}
+	find := a.finder(cmd)
+	cmd.Flags().BoolVarP(&o.mutable, "mutable", "m", false, "a file whose content can be changed later")
+	cmd.Flags().StringVar(&o.format, "format", "", "SDMF or MDMF for a file that can be changed, CHK for one that cannot")
+	cmd.Flags().StringVar(&o.keyFile, "private-key-path", "", "the RSA key of the new file that can be changed, as PEM")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		src, dst := "-", place{}
+		if len(args) > 0 {
+			src = args[0]
+		}
+		if len(args) > 1 {
+			var err error
+			if dst, err = find.onGrid(args[1]); err != nil {
+				return fmt.Errorf("put: %w", err)
+			}
+			if args[1] == "-" && src == "-" {
+				return errors.New("put: standard input cannot be both the cap and the file")
+			}
+		}
+		path, err := o.request(src, dst)
+		if err != nil {
+			return fmt.Errorf("put: %w", err)
+		}
+		return a.put(cmd.Context(), src, path)
+	}
+	return cmd
 }
 
 // maxCap bounds the answer to a put, in bytes.
 const maxCap = 4 << 10
 
-func (a *app) put(ctx context.Context, src string) error {
+// put stores src by a request to path, which may hold secrets.
+func (a *app) put(ctx context.Context, src, path string) error {
 	in, size, err := a.openSource(src)
 	if err != nil {
 		return err
@@ -53,7 +78,7 @@ func (a *app) put(ctx context.Context, src string) error {
 		accept = []string{gateway.ProgressType}
 	}
 	sent := &counted{w: io.Discard, m: m}
-	resp, err := a.running().call(ctx, "PUT", "/uri", io.TeeReader(in, sent), size, accept...)
+	resp, err := a.running().call(ctx, "PUT", path, io.TeeReader(in, sent), size, accept...)
 	if err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
@@ -117,7 +142,7 @@ func (a *app) openSource(src string) (io.ReadCloser, int64, error) {
 	}
 	st, err := f.Stat()
 	if err == nil && st.IsDir() {
-		err = errors.New("put: that is a directory; lafs stores single files so far")
+		err = errors.New("put: that is a directory; lafs cp -r copies directories")
 	}
 	if err != nil {
 		f.Close()

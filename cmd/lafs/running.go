@@ -91,5 +91,10 @@ func statusError(status int, say string) error {
 	if status == http.StatusNotFound {
 		return fmt.Errorf("%w: %s", errNotFound, say)
 	}
-	return errors.New(say)
+	return &refusal{say}
 }
+
+// A refusal is what a node, which works, says about one thing.
+type refusal struct{ say string }
+
+func (r *refusal) Error() string { return r.say }

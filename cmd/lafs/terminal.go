@@ -27,6 +27,24 @@ func printable(s string) string {
 	}, s)
 }
 
+// shown writes a name for a person: as it is where every character can be
+// printed, otherwise with those that cannot as \u{...}. No name steers a
+// terminal, breaks a line, or looks like another.
+func shown(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		switch {
+		case r == '\\':
+			b.WriteString(`\\`)
+		case r == unicode.ReplacementChar || !unicode.IsPrint(r):
+			fmt.Fprintf(&b, `\u{%x}`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
 // humanSize writes a number of bytes for a person.
 func humanSize(n int64) string {
 	if n < 1024 {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"lafs/shares/caps"
+)
+
+type listAliasesOptions struct{ readOnly, asJSON bool }
+
+func (a *app) listAliasesCommand() *cobra.Command {
+	var o listAliasesOptions
+	cmd := &cobra.Command{
+		Use:   "list-aliases",
+		Short: "Print the aliases and their caps",
+		Long: `Print the aliases and their caps, which are secrets: whoever reads one can read,
+and often change, what is in the directory. With --readonly-uri the caps printed
+only read.`,
+		Example: `  lafs list-aliases
+  lafs list-aliases --readonly-uri`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.listAliases(o) },
+	}
+	cmd.Flags().BoolVar(&o.readOnly, "readonly-uri", false, "print the caps that only read")
+	cmd.Flags().BoolVar(&o.asJSON, "json", false, "as JSON, for programs")
+	return cmd
+}
+
+func (a *app) listAliases(o listAliasesOptions) error {
+	all, err := a.aliasFile().load()
+	if err != nil {
+		return err
+	}
+	type pair struct {
+		ReadOnly  string `json:"readonly"`
+		ReadWrite string `json:"readwrite"`
+	}
+	pairs, width := map[string]pair{}, 0
+	for name, text := range all {
+		c, err := caps.Parse(text)
+		if err != nil || c.ReadOnly() == nil {
+			return fmt.Errorf("private/aliases: what stands under %s is no cap that can be read", shown(name))
+		}
+		pairs[name] = pair{c.ReadOnly().Reveal(), c.Reveal()}
+		width = max(width, utf8.RuneCountInString(shown(name)))
+	}
+	if o.asJSON {
+		out := json.NewEncoder(a.stdout)
+		out.SetIndent("", "    ")
+		return out.Encode(pairs)
+	}
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		cap := pairs[name].ReadWrite
+		if o.readOnly {
+			cap = pairs[name].ReadOnly
+		}
+		if _, err := fmt.Fprintf(a.stdout, "%*s: %s\n", width, shown(name), cap); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+type lsOptions struct{ long, human, uri, readOnlyURI, classify, asJSON bool }
+
+func (a *app) lsCommand() *cobra.Command {
+	var o lsOptions
+	cmd := &cobra.Command{
+		Use:   "ls [PATH]",
+		Short: "List a directory",
+		Long: `List a directory, or show a file. Without PATH it lists the default alias.
+
+-l puts before each name what it is (d a directory, - a file, ? unknown to this
+lafs) and what you may do (r read, w write, x enter), its size in bytes, and when
+it was linked there. Characters of a name that could steer a terminal are written
+as \u{...}; --json gives names as they are.`,
+		Example: `  lafs ls
+  lafs ls -l tahoe:photos
+  lafs ls --json photos:2026`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeGrid,
+	}
+	find := a.finder(cmd)
+	cmd.Flags().BoolVarP(&o.long, "long", "l", false, "with kind, rights, size and time")
+	cmd.Flags().BoolVar(&o.human, "human", false, "sizes for people, such as 1.5 MiB")
+	cmd.Flags().BoolVarP(&o.uri, "uri", "u", false, "with the caps, which are secrets")
+	cmd.Flags().BoolVar(&o.readOnlyURI, "readonly-uri", false, "with the caps that only read")
+	cmd.Flags().BoolVarP(&o.classify, "classify", "F", false, "with / behind directories, * behind files that can be changed")
+	cmd.Flags().BoolVar(&o.asJSON, "json", false, "the node's answer, as JSON")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		path := ""
+		if len(args) == 1 {
+			path = args[0]
+		}
+		p, err := find.onGrid(path)
+		if err == nil {
+			err = a.ls(cmd.Context(), p, o)
+		}
+		if err != nil {
+			return fmt.Errorf("ls: %w", err)
+		}
+		return nil
+	}
+	return cmd
+}
+
+func (a *app) ls(ctx context.Context, p place, o lsOptions) error {
+	if o.asJSON {
+		text, err := a.running().ask(ctx, "GET", p.url()+"?t=json", nil, maxListing)
+		if err != nil {
+			return err
+		}
+		if isTerminal(a.stdout) {
+			text = asciiJSON(text)
+		}
+		_, err = fmt.Fprintln(a.stdout, strings.TrimSpace(string(text)))
+		return err
+	}
+	e, err := a.running().look(ctx, p)
+	if err != nil {
+		return err
+	}
+	children := e.Children
+	if !e.directory() {
+		name := ""
+		if n := len(p.names); n > 0 {
+			name = p.names[n-1]
+		}
+		children = map[string]entry{name: *e}
+	}
+	now := time.Now()
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(children)) {
+		child := children[name]
+		rows = append(rows, o.row(name, &child, now))
+	}
+	return writeColumns(a.stdout, rows)
+}
+
+// asciiJSON writes JSON again with nothing in it that steers a terminal.
+func asciiJSON(text []byte) []byte {
+	var b strings.Builder
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || r >= ' ' && r < 0x7f:
+			b.WriteRune(r)
+		case r > 0xffff:
+			r -= 0x10000
+			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	if out := []byte(b.String()); json.Valid(out) {
+		return out
+	}
+	return []byte(strconv.QuoteToASCII(string(text)))
+}
+
+// row is one line of a listing.
+func (o lsOptions) row(name string, e *entry, now time.Time) []string {
+	var row []string
+	kind, size, mark := e.glance(o.human)
+	if o.long {
+		row = append(row, kind, size, e.linked(now))
+	}
+	name = shown(name)
+	if o.classify {
+		name += mark
+	}
+	row = append(row, name)
+	if o.uri {
+		row = append(row, printable(orDash(e.cap())))
+	}
+	if o.readOnlyURI {
+		row = append(row, printable(orDash(e.ROURI)))
+	}
+	return row
+}
+
+// glance tells what an entry is, as the first columns of `ls -l`, and the
+// mark behind its name.
+func (e *entry) glance(human bool) (kind, size, mark string) {
+	rights := func(first string) string {
+		out := []byte(first + "---")
+		if e.ROURI != "" {
+			out[1] = 'r'
+		}
+		if e.RWURI != "" {
+			out[2] = 'w'
+		}
+		if e.directory() {
+			out[3] = 'x'
+		}
+		return string(out)
+	}
+	switch {
+	case e.directory():
+		return rights("d"), "-", "/"
+	case e.kind != kindFile:
+		return rights("?"), "?", "?"
+	}
+	if e.RWURI != "" {
+		mark = "*"
+	}
+	switch n := e.size(); {
+	case n < 0:
+		size = "?"
+	case human:
+		size = humanSize(n)
+	default:
+		size = strconv.FormatInt(n, 10)
+	}
+	return rights("-"), size, mark
+}
+
+// halfYear is the age from which a listing gives a year in place of a time.
+const halfYear = 180 * 24 * time.Hour
+
+// linked tells when an entry came into its directory.
+func (e *entry) linked(now time.Time) string {
+	var m struct {
+		Tahoe struct {
+			Created float64 `json:"linkcrtime"`
+		} `json:"tahoe"`
+		Old float64 `json:"ctime"`
+	}
+	_ = json.Unmarshal(e.Metadata, &m) // others may have written anything
+	seconds := m.Tahoe.Created
+	if seconds == 0 {
+		seconds = m.Old
+	}
+	if !(seconds > 0 && seconds < 1<<40) {
+		return "-"
+	}
+	t := time.Unix(int64(seconds), 0)
+	if now.Sub(t) > halfYear {
+		return t.Format("Jan 02  2006")
+	}
+	return t.Format("Jan 02 15:04")
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// writeColumns writes rows of the same length in columns; caps, and a lone
+// column, are set to the left.
+func writeColumns(w io.Writer, rows [][]string) error {
+	var widths []int
+	var left []bool
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths, left = append(widths, 0), append(left, len(row) == 1)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			left[i] = left[i] || isCap(cell)
+		}
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, cell := range row {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			if left[i] {
+				b.WriteString(cell + pad)
+			} else {
+				b.WriteString(pad + cell)
+			}
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}

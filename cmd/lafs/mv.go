@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) mvCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "mv FROM TO",
+		Short: "Move an entry of a directory on the grid",
+		Long: `Move an entry of a directory on the grid, or give it another name. With a slash
+at its end TO is the directory to move it into. A file that has the name already
+is replaced; a directory never is.`,
+		Example: `  lafs mv draft.txt report.txt
+  lafs mv tahoe:report.txt photos:texts/`,
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: a.completeGrid,
+	}
+	find := a.finder(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := a.mv(cmd.Context(), find, args[0], args[1]); err != nil {
+			return fmt.Errorf("mv: %w", err)
+		}
+		return a.say("OK")
+	}
+	return cmd
+}
+
+func (a *app) mv(ctx context.Context, find *finder, from, to string) error {
+	src, dst, err := find.pair(from, to)
+	if err != nil {
+		return err
+	}
+	oldDir, oldName, ok := src.parent()
+	if !ok {
+		return errors.New("a cap or an alias has no name that could be moved; give a path below it")
+	}
+	newDir, newName, _ := dst.parent()
+	n := a.running()
+	q := url.Values{"t": {"relink"}, "from_name": {oldName}, "to_name": {newName}, "replace": {"only-files"}}
+	if oldDir.url() != newDir.url() {
+		cap, err := n.capOf(ctx, newDir)
+		if errors.Is(err, errNotFound) {
+			cap, err = n.mkdir(ctx, newDir, "")
+		}
+		if err != nil {
+			return err
+		}
+		q.Set("to_dir", cap)
+	}
+	_, err = n.ask(ctx, "POST", oldDir.url()+"?"+q.Encode(), nil, maxCap)
+	return err
+}
+
+// pair reads the two paths of mv and ln. The second always has a name.
+func (f *finder) pair(from, to string) (src, dst place, err error) {
+	if src, err = f.onGrid(from); err != nil {
+		return src, dst, err
+	}
+	if dst, err = f.onGrid(to); err != nil {
+		return src, dst, err
+	}
+	if len(dst.names) == 0 || dst.slash {
+		_, name, ok := src.parent()
+		if !ok {
+			return src, dst, errors.New("what is named by a cap or an alias alone has no name yet; give the whole path it shall have")
+		}
+		dst = dst.child(name)
+	}
+	return src, dst, nil
+}
