@@ -217,6 +217,11 @@ func (x *index) addSlot(si caps.StorageIndex) error {
 	return x.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Put(si[:], nil) })
 }
 
+// dropSlot forgets that si had a record.
+func (x *index) dropSlot(si caps.StorageIndex) error {
+	return x.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Delete(si[:]) })
+}
+
 // knowsSlot says whether si has ever had a record.
 func (x *index) knowsSlot(si caps.StorageIndex) (known bool, err error) {
 	err = x.db.View(func(tx *bolt.Tx) error {

@@ -2,13 +2,252 @@ package store
 
 import (
 	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
 
+	"lafs/node/durable"
+	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
 
-// ReadTestWrite implements storage.Slots.
+// ReadTestWrite implements storage.Slots. Of a share that is patched a new
+// file is made, so that the step is atomic: that costs the time to copy the
+// share, but no memory.
 func (s *Store) ReadTestWrite(ctx context.Context, si caps.StorageIndex, enabler *storage.WriteEnabler, lease *storage.LeaseSecrets,
 	writes map[storage.ShareNumber]storage.TestWrite, spans []storage.Span) (success bool, data map[storage.ShareNumber][][]byte, err error) {
-	return false, nil, storage.ErrBroken
+	if err := ctx.Err(); err != nil {
+		return false, nil, err
+	}
+	if enabler == nil || lease == nil {
+		return false, nil, storage.ErrBadRequest
+	}
+	if err := validWrites(writes, spans); err != nil {
+		return false, nil, err
+	}
+	defer s.slots.lock(si)()
+	r, err := s.voter(si)
+	if err != nil {
+		return false, nil, err
+	}
+	var visible shareSet
+	if r != nil {
+		if !r.allows(enabler) {
+			return false, nil, storage.ErrUnauthorized
+		}
+		visible = r.visible()
+	}
+	if data, err = s.readSpans(si, visible, spans); err != nil {
+		return false, nil, err
+	}
+	for n, w := range writes {
+		pass, err := s.test(si, n, visible, w.Tests)
+		if err != nil || !pass {
+			return false, data, err
+		}
+	}
+	if err := s.patch(r, s.blank(si, enabler), writes, lease); err != nil {
+		return false, nil, s.slotFault(err)
+	}
+	return true, data, nil
+}
+
+func validWrites(writes map[storage.ShareNumber]storage.TestWrite, spans []storage.Span) error {
+	bad := func(s storage.Span) bool { return s.Offset < 0 || s.Size < 0 }
+	for _, s := range spans {
+		if bad(s) {
+			return storage.ErrBadRequest
+		}
+	}
+	for _, w := range writes {
+		for _, t := range w.Tests {
+			if bad(t.Span) {
+				return storage.ErrBadRequest
+			}
+		}
+		for _, p := range w.Patches {
+			if p.Offset < 0 {
+				return storage.ErrBadRequest
+			}
+			if p.Offset > maxShareSize-int64(len(p.Data)) {
+				return storage.ErrTooLarge
+			}
+		}
+		if w.NewLength != nil && *w.NewLength < 0 {
+			return storage.ErrBadRequest
+		}
+	}
+	return nil
+}
+
+// readSpans reads the spans of every share that is whole.
+func (s *Store) readSpans(si caps.StorageIndex, set shareSet, spans []storage.Span) (map[storage.ShareNumber][][]byte, error) {
+	var total int64
+	out := map[storage.ShareNumber][][]byte{}
+	for n, ref := range set {
+		parts := make([][]byte, len(spans))
+		for i, span := range spans {
+			size := max(0, min(span.Size, ref.length-span.Offset))
+			if total += size; total > storage.MaxSlotRead {
+				return nil, storage.ErrTooLarge
+			}
+			parts[i] = make([]byte, size)
+		}
+		f, err := s.openRef(si, n, ref)
+		if errors.Is(err, errHeader) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for i, span := range spans {
+			if len(parts[i]) == 0 {
+				continue
+			}
+			if _, err := f.ReadAt(parts[i], headerSize+span.Offset); err != nil {
+				f.Close()
+				return nil, s.fault("read a share", err)
+			}
+		}
+		f.Close()
+		out[n] = parts
+	}
+	return out, nil
+}
+
+// test says whether a share passes; one that is not there has no bytes.
+func (s *Store) test(si caps.StorageIndex, n storage.ShareNumber, set shareSet, tests []storage.Test) (bool, error) {
+	if len(tests) == 0 {
+		return true, nil
+	}
+	ref, ok := set[n]
+	var f *os.File
+	if ok {
+		var err error
+		if f, err = s.openRef(si, n, ref); err != nil && !errors.Is(err, errHeader) {
+			return false, err
+		} else if err != nil {
+			ref, f = shareRef{}, nil
+		} else {
+			defer f.Close()
+		}
+	}
+	for _, t := range tests {
+		size := max(0, min(t.Size, ref.length-t.Offset))
+		if size != int64(len(t.Specimen)) {
+			return false, nil
+		}
+		got := make([]byte, size)
+		if size > 0 {
+			if _, err := f.ReadAt(got, headerSize+t.Offset); err != nil {
+				return false, s.fault("read a share", err)
+			}
+		}
+		if string(got) != string(t.Specimen) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// patch carries out the writes of a request that passed its tests. What was
+// voted for stays beside what is written here.
+func (s *Store) patch(old *record, blank record, writes map[storage.ShareNumber]storage.TestWrite, lease *storage.LeaseSecrets) error {
+	c := s.begin(old, blank)
+	defer c.end()
+	r := c.next
+	before := r.visible()
+	r.foreign = maps.Clone(before)
+	if r.foreign == nil {
+		r.foreign = shareSet{}
+	}
+	for n, w := range writes {
+		if err := c.patchShare(n, w); err != nil {
+			return err
+		}
+	}
+	if len(r.foreign) == 0 {
+		lease = nil
+	}
+	if maps.Equal(before, r.foreign) {
+		if lease == nil {
+			return nil
+		}
+		return s.index.renewLease(r.si, hashLease(lease), s.cfg.Now())
+	}
+	r.isForeign, r.seen = true, false
+	if err := c.commit(lease); err != nil {
+		return err
+	}
+	if len(r.foreign) == 0 && r.state == (agree.State{}) {
+		return s.removeSlot(r)
+	}
+	return nil
+}
+
+// patchShare writes the share that n is after w.
+func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
+	set := c.next.foreign
+	if w.NewLength != nil && *w.NewLength == 0 {
+		delete(set, n)
+		return nil
+	}
+	ref, there := set[n]
+	// peak is what the share has before it is cut.
+	peak := ref.length
+	for _, p := range w.Patches {
+		peak = max(peak, p.Offset+int64(len(p.Data)))
+	}
+	length := peak
+	if w.NewLength != nil {
+		length = min(length, *w.NewLength)
+	}
+	if there && len(w.Patches) == 0 && length == ref.length {
+		return nil
+	}
+	var from *os.File
+	if there {
+		var err error
+		// Of a share that is broken nobody has read the bytes that stay.
+		if from, err = c.s.openRef(c.next.si, n, ref); err != nil && !errors.Is(err, errHeader) {
+			return err
+		} else if err == nil {
+			defer from.Close()
+		}
+	}
+	err := c.writeFile(n, c.next.step, length, func(f file) error {
+		if from != nil {
+			old := io.NewSectionReader(from, headerSize, min(ref.length, length))
+			if _, err := io.Copy(io.NewOffsetWriter(f, headerSize), old); err != nil {
+				return err
+			}
+		}
+		for _, p := range w.Patches {
+			data := p.Data[:max(0, min(int64(len(p.Data)), length-p.Offset))]
+			if _, err := f.WriteAt(data, headerSize+p.Offset); err != nil {
+				return err
+			}
+		}
+		return f.Truncate(headerSize + length)
+	})
+	set[n] = shareRef{c.next.step, length}
+	return err
+}
+
+// removeSlot forgets a slot that holds nothing and promised nothing.
+func (s *Store) removeSlot(r *record) error {
+	// The index first: what it knows and has no record is lost.
+	if err := s.index.dropSlot(r.si); err != nil {
+		return err
+	}
+	if err := os.Remove(s.recordPath(r.si)); err != nil {
+		return err
+	}
+	dir := s.slotDir(r.si)
+	if err := durable.SyncDir(dir); err != nil {
+		return err
+	}
+	return os.Remove(dir)
 }

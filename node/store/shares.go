@@ -68,8 +68,8 @@ func (s *Store) Shares(ctx context.Context, kind storage.Kind, si caps.StorageIn
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if kind != storage.Immutable {
-		return nil, nil
+	if kind == storage.Mutable {
+		return s.slotShares(si)
 	}
 	held, _, err := s.list(si)
 	if err != nil {
@@ -164,23 +164,35 @@ func (s *Store) Read(ctx context.Context, kind storage.Kind, si caps.StorageInde
 	if offset < 0 {
 		return 0, storage.ErrBadRequest
 	}
-	f, h, err := s.openShare(kind, si, n)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeader) {
-		// Shares does not list a broken file either.
-		return 0, storage.ErrNotFound
-	}
+	f, length, err := s.openWhole(kind, si, n)
 	if err != nil {
-		return 0, s.fault("read a share", err)
+		return 0, err
 	}
 	defer f.Close()
-	if offset >= h.length {
+	if offset >= length {
 		return 0, nil
 	}
-	p = p[:min(int64(len(p)), h.length-offset)]
+	p = p[:min(int64(len(p)), length-offset)]
 	if got, err := f.ReadAt(p, headerSize+offset); got < len(p) {
 		return 0, s.fault("read a share", err)
 	}
 	return len(p), nil
+}
+
+// openWhole opens a share for its readers. ErrNotFound: there is none, or
+// its file is broken, so that Shares does not list it either.
+func (s *Store) openWhole(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*os.File, int64, error) {
+	if kind == storage.Mutable {
+		return s.openVisible(si, n)
+	}
+	f, h, err := s.openShare(kind, si, n)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeader) {
+		return nil, 0, storage.ErrNotFound
+	}
+	if err != nil {
+		return nil, 0, s.fault("read a share", err)
+	}
+	return f, h.length, nil
 }
 
 // AddLease implements storage.Server.
@@ -196,7 +208,13 @@ func (s *Store) AddLease(ctx context.Context, si caps.StorageIndex, ls *storage.
 		return err
 	}
 	if len(held) == 0 {
-		return storage.ErrNotFound
+		mutable, err := s.slotShares(si)
+		if err != nil {
+			return err
+		}
+		if len(mutable) == 0 {
+			return storage.ErrNotFound
+		}
 	}
 	if err := s.index.addLease(si, hashLease(ls), s.cfg.Now()); err != nil {
 		return s.fault("write a lease", err)
@@ -214,12 +232,11 @@ func (s *Store) AdviseCorrupt(ctx context.Context, kind storage.Kind, si caps.St
 	if len(why) < 1 || len(why) > 32765 || !utf8.ValidString(why) {
 		return storage.ErrBadRequest
 	}
-	if _, err := s.readHeader(kind, si, n); err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeader) {
-			return storage.ErrNotFound
-		}
-		return s.fault("read a share", err)
+	f, _, err := s.openWhole(kind, si, n)
+	if err != nil {
+		return err
 	}
+	f.Close()
 	dir := filepath.Join(s.cfg.Dir, "corruption-advisories")
 	if err := durable.Mkdir(dir, 0o700); err != nil {
 		return s.fault("note a report", err)

@@ -170,6 +170,27 @@ func (s *Store) visibleShares(si caps.StorageIndex) (shareSet, error) {
 	return out, nil
 }
 
+// slotShares lists the shares of a slot that readers see.
+func (s *Store) slotShares(si caps.StorageIndex) (out []storage.ShareNumber, err error) {
+	defer s.slots.lock(si)()
+	set, err := s.visibleShares(si)
+	if err != nil {
+		return nil, err
+	}
+	for n, ref := range set {
+		f, err := s.openRef(si, n, ref)
+		if errors.Is(err, errHeader) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		f.Close()
+		out = append(out, n)
+	}
+	return sorted(out), nil
+}
+
 // openFile opens a share file of a slot, if it is whole.
 func (s *Store) openFile(si caps.StorageIndex, n storage.ShareNumber, step uint64) (*os.File, *header, error) {
 	f, err := os.Open(s.slotShare(si, n, step))

@@ -60,10 +60,11 @@ type Store struct {
 	bytes   int64                 // guarded by mu
 }
 
-// A file is what an upload needs of an *os.File.
+// A file is what writing a share needs of an *os.File.
 type file interface {
 	io.ReaderAt
 	io.WriterAt
+	Truncate(size int64) error
 	Sync() error
 	Close() error
 }

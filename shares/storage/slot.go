@@ -84,8 +84,10 @@ const (
 	// MaxSlotRequest all of them together.
 	MaxSlotShare   = 128 << 20
 	MaxSlotRequest = 128 << 20
-	// MaxSlotFetch bounds the share bytes in one answer.
+	// MaxSlotFetch bounds the share bytes in one answer to Slot, and
+	// MaxSlotRead those in one to ReadTestWrite.
 	MaxSlotFetch = 64 << 20
+	MaxSlotRead  = 16 << 20
 )
 
 // A SlotShare is a share in an answer, cut to what was asked for.
@@ -122,7 +124,9 @@ type SlotAnswer struct {
 type Slots interface {
 	// ReadTestWrite reads the spans of every share, then, if all tests pass,
 	// carries out all patches. data holds what was read, by share, in the
-	// order of spans. ErrUnauthorized: another write enabler.
+	// order of spans. ErrUnauthorized: another write enabler. ErrTooLarge:
+	// the spans have more than MaxSlotRead bytes. Shares that it changes are
+	// Foreign to Slot.
 	ReadTestWrite(ctx context.Context, si caps.StorageIndex, enabler *WriteEnabler, lease *LeaseSecrets,
 		writes map[ShareNumber]TestWrite, spans []Span) (success bool, data map[ShareNumber][][]byte, err error)
 

@@ -64,6 +64,11 @@ func (s *secrets) upload() *storage.UploadSecret {
 	return storage.NewUploadSecret(s.byKind[uploadSecret])
 }
 
+func (s *secrets) enabler() *storage.WriteEnabler {
+	e := storage.WriteEnabler(s.byKind[enablerSecret])
+	return &e
+}
+
 func (s *secrets) lease() *storage.LeaseSecrets {
 	return &storage.LeaseSecrets{Renew: [32]byte(s.byKind[renewSecret]), Cancel: [32]byte(s.byKind[cancelSecret])}
 }

@@ -179,7 +179,7 @@ func (c *Client) Write(ctx context.Context, si caps.StorageIndex, n storage.Shar
 		return nil, storage.ErrBadRequest
 	}
 	h := http.Header{"Content-Range": {formatContentRange(offset, offset+int64(len(data)))}, "Content-Type": {"application/octet-stream"}}
-	status, b, err := c.call(ctx, writeShare, request{place: place{si, n}, secrets: secretsFor(upload, nil),
+	status, b, err := c.call(ctx, writeShare, request{place: place{si: si, n: n}, secrets: secretsFor(upload, nil),
 		header: h, body: data, bulk: len(data) >= bulk}, http.StatusOK, http.StatusCreated)
 	if err != nil {
 		return nil, err
@@ -196,16 +196,16 @@ func (c *Client) Abort(ctx context.Context, si caps.StorageIndex, n storage.Shar
 	if !validUpload(upload) {
 		return storage.ErrBadRequest
 	}
-	_, _, err := c.call(ctx, abortShare, request{place: place{si, n}, secrets: secretsFor(upload, nil)}, http.StatusOK)
+	_, _, err := c.call(ctx, abortShare, request{place: place{si: si, n: n}, secrets: secretsFor(upload, nil)}, http.StatusOK)
 	return err
 }
 
 // Shares implements storage.Server.
 func (c *Client) Shares(ctx context.Context, kind storage.Kind, si caps.StorageIndex) ([]storage.ShareNumber, error) {
-	if kind != storage.Immutable {
+	if !validKind(kind) {
 		return nil, nil
 	}
-	_, b, err := c.call(ctx, listShares, request{place: place{si: si}}, http.StatusOK)
+	_, b, err := c.call(ctx, listShares, request{place: place{kind: kind, si: si}}, http.StatusOK)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +228,7 @@ func (c *Client) AddLease(ctx context.Context, si caps.StorageIndex, lease *stor
 
 // AdviseCorrupt implements storage.Server.
 func (c *Client) AdviseCorrupt(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber, reason string) error {
-	if kind != storage.Immutable {
+	if !validKind(kind) {
 		return storage.ErrNotFound
 	}
 	if len(reason) < 1 || len(reason) > 32765 || !utf8.ValidString(reason) {
@@ -238,9 +238,11 @@ func (c *Client) AdviseCorrupt(ctx context.Context, kind storage.Kind, si caps.S
 	if err != nil {
 		return storage.ErrBadRequest
 	}
-	_, _, err = c.call(ctx, corrupt, request{place: place{si, n}, body: body}, http.StatusOK)
+	_, _, err = c.call(ctx, corrupt, request{place: place{kind, si, n}, body: body}, http.StatusOK)
 	return err
 }
+
+func validKind(k storage.Kind) bool { return k == storage.Immutable || k == storage.Mutable }
 
 func validUpload(u *storage.UploadSecret) bool {
 	return u != nil && len(u.Bytes()) >= 1 && len(u.Bytes()) <= 256

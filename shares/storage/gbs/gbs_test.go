@@ -94,10 +94,3 @@ func (l *oneListener) Accept() (net.Conn, error) {
 }
 func (l *oneListener) Close() error   { return nil }
 func (l *oneListener) Addr() net.Addr { return &net.UnixAddr{} }
-
-func TestSlots(t *testing.T) {
-	storagetest.Slots(t, func(t *testing.T) storage.Slots {
-		h := gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(openStore(t, time.Now))})
-		return gbs.NewClient(answering{t, h}, storage.NewSwissnum(swissnum))
-	})
-}

@@ -73,15 +73,16 @@ type call struct {
 
 // serve answers each route.
 var serve = map[*route]func(*call) error{
-	getVersion: (*call).version,
-	allocate:   (*call).allocate,
-	writeShare: (*call).write,
-	abortShare: (*call).abort,
-	listShares: (*call).list,
-	readShare:  (*call).read,
-	corrupt:    (*call).corrupt,
-	addLease:   (*call).lease,
-	slotStep:   (*call).slot,
+	getVersion:    (*call).version,
+	allocate:      (*call).allocate,
+	writeShare:    (*call).write,
+	abortShare:    (*call).abort,
+	listShares:    (*call).list,
+	readShare:     (*call).read,
+	corrupt:       (*call).corrupt,
+	addLease:      (*call).lease,
+	readTestWrite: (*call).readTestWrite,
+	slotStep:      (*call).slot,
 }
 
 // ServeHTTP implements http.Handler.

@@ -14,7 +14,7 @@ import (
 // Read implements storage.Server. A range is always asked for, so that the
 // server can not answer more than p holds; of nothing, one byte is.
 func (c *Client) Read(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber, offset int64, p []byte) (int, error) {
-	if kind != storage.Immutable {
+	if !validKind(kind) {
 		return 0, storage.ErrNotFound
 	}
 	if offset < 0 || offset == math.MaxInt64 {
@@ -27,7 +27,7 @@ func (c *Client) Read(ctx context.Context, kind storage.Kind, si caps.StorageInd
 	// No share reaches so far; the last offset that can be said is 2^63-2.
 	p = p[:min(int64(len(p)), math.MaxInt64-offset)]
 	end := offset + int64(len(p))
-	resp, err := c.do(ctx, readShare, request{place: place{si, n},
+	resp, err := c.do(ctx, readShare, request{place: place{kind, si, n},
 		header: http.Header{"Range": {formatRange(offset, end)}}, bulk: len(p) >= bulk})
 	if err != nil {
 		return 0, err

@@ -80,7 +80,7 @@ func (c *call) abort() error {
 }
 
 func (c *call) list() error {
-	numbers, err := c.server.Shares(c.Context(), storage.Immutable, c.si)
+	numbers, err := c.server.Shares(c.Context(), c.kind, c.si)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (c *call) corrupt() error {
 	if err != nil {
 		return storage.ErrBadRequest
 	}
-	if err := c.server.AdviseCorrupt(c.Context(), storage.Immutable, c.si, c.n, reason); err != nil {
+	if err := c.server.AdviseCorrupt(c.Context(), c.kind, c.si, c.n, reason); err != nil {
 		return err
 	}
 	send(c.ResponseWriter, http.StatusOK, "", nil)
@@ -150,7 +150,7 @@ func (c *call) readWhole() error {
 }
 
 func (c *call) readAt(offset int64, p []byte) (int, error) {
-	return c.server.Read(c.Context(), storage.Immutable, c.si, c.n, offset, p)
+	return c.server.Read(c.Context(), c.kind, c.si, c.n, offset, p)
 }
 
 // clip shortens end to the share's end, which is not before from. Ranges

@@ -11,9 +11,10 @@ import (
 
 // The kinds of secret that requests carry in X-Tahoe-Authorization.
 const (
-	renewSecret  = "lease-renew-secret"
-	cancelSecret = "lease-cancel-secret"
-	uploadSecret = "upload-secret"
+	renewSecret   = "lease-renew-secret"
+	cancelSecret  = "lease-cancel-secret"
+	uploadSecret  = "upload-secret"
+	enablerSecret = "write-enabler"
 )
 
 const (
@@ -29,8 +30,8 @@ const (
 	maxSlotBody = storage.MaxSlotRequest + 256<<10
 )
 
-// A route is one request of the protocol. {si} stands for a storage index,
-// {n} for a share number.
+// A route is one request of the protocol. {kind} stands for immutable or
+// mutable, {si} for a storage index, {n} for a share number.
 type route struct {
 	method, path string
 	secrets      []string // which the request carries, no more and no less
@@ -40,26 +41,28 @@ type route struct {
 
 // The requests of the protocol.
 var (
-	getVersion = &route{http.MethodGet, "/storage/v1/version", nil, noBody, true}
-	allocate   = &route{http.MethodPost, "/storage/v1/immutable/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxAllocateBody, true}
-	writeShare = &route{http.MethodPatch, "/storage/v1/immutable/{si}/{n}", []string{uploadSecret}, streamBody, true}
-	abortShare = &route{http.MethodPut, "/storage/v1/immutable/{si}/{n}/abort", []string{uploadSecret}, noBody, false}
-	listShares = &route{http.MethodGet, "/storage/v1/immutable/{si}/shares", nil, noBody, true}
-	readShare  = &route{http.MethodGet, "/storage/v1/immutable/{si}/{n}", nil, noBody, false}
-	corrupt    = &route{http.MethodPost, "/storage/v1/immutable/{si}/{n}/corrupt", nil, maxCorruptBody, false}
-	slotStep   = &route{http.MethodPost, "/lafs/v1/slot/{si}", nil, maxSlotBody, true}
-	addLease   = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false}
+	getVersion    = &route{http.MethodGet, "/storage/v1/version", nil, noBody, true}
+	allocate      = &route{http.MethodPost, "/storage/v1/immutable/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxAllocateBody, true}
+	writeShare    = &route{http.MethodPatch, "/storage/v1/immutable/{si}/{n}", []string{uploadSecret}, streamBody, true}
+	abortShare    = &route{http.MethodPut, "/storage/v1/immutable/{si}/{n}/abort", []string{uploadSecret}, noBody, false}
+	listShares    = &route{http.MethodGet, "/storage/v1/{kind}/{si}/shares", nil, noBody, true}
+	readShare     = &route{http.MethodGet, "/storage/v1/{kind}/{si}/{n}", nil, noBody, false}
+	corrupt       = &route{http.MethodPost, "/storage/v1/{kind}/{si}/{n}/corrupt", nil, maxCorruptBody, false}
+	readTestWrite = &route{http.MethodPost, "/storage/v1/mutable/{si}/read-test-write", []string{enablerSecret, renewSecret, cancelSecret}, maxSlotBody, true}
+	slotStep      = &route{http.MethodPost, "/lafs/v1/slot/{si}", nil, maxSlotBody, true}
+	addLease      = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false}
 )
 
 // A place is what a path names.
 type place struct {
-	si caps.StorageIndex
-	n  storage.ShareNumber
+	kind storage.Kind
+	si   caps.StorageIndex
+	n    storage.ShareNumber
 }
 
 // url writes the path of a request.
 func (r *route) url(p place) string {
-	return strings.NewReplacer("{si}", p.si.String(), "{n}", strconv.Itoa(int(p.n))).Replace(r.path)
+	return strings.NewReplacer("{kind}", p.kind.String(), "{si}", p.si.String(), "{n}", strconv.Itoa(int(p.n))).Replace(r.path)
 }
 
 // match reads a path.
@@ -87,6 +90,13 @@ func (r *route) match(path string) (p place, ok bool) {
 
 func (p *place) segment(want, got string) bool {
 	switch want {
+	case "{kind}":
+		for _, p.kind = range []storage.Kind{storage.Immutable, storage.Mutable} {
+			if p.kind.String() == got {
+				return true
+			}
+		}
+		return false
 	case "{si}":
 		si, err := caps.ParseStorageIndex(got)
 		p.si = si

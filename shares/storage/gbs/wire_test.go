@@ -143,7 +143,6 @@ func TestWire(t *testing.T) {
 		{"a slash too many", "GET", prefix + "/7/", []string{authLine}, "", 404, ""},
 		{"share number 0x7", "GET", prefix + "/07", []string{authLine}, "", 404, ""},
 		{"a bad index", "GET", "/storage/v1/immutable/" + strings.ToUpper(index) + "/7", []string{authLine}, "", 404, ""},
-		{"slots", "POST", "/storage/v1/mutable/" + index + "/read-test-write", all, "", 404, ""},
 	} {
 		resp, body := send(t, h, w)
 		if resp.StatusCode != w.status || (w.answer != "" && body != w.answer) {

@@ -26,6 +26,29 @@ func Slots(t *testing.T, open func(t *testing.T) storage.Slots) {
 		{"an unknown slot", unknownSlot},
 		{"the first write", firstWrite},
 		{"a fast write keeps the base", fastWrite},
+		{"promises", promises},
+		{"accepting", accepting},
+		{"shares left out", leftOut},
+		{"learning", learning},
+		{"repeats", repeats},
+		{"another write enabler", anotherEnabler},
+		{"shares of another version", wrongShares},
+		{"bad steps", badSteps},
+		{"fetching a part", fetchPart},
+		{"large shares", largeShares},
+		{"plain reads of a slot", plainReads},
+		{"concurrent steps", concurrentSteps},
+		{"read-test-write", readTestWrite},
+		{"tests", rtwTests},
+		{"patches", rtwPatches},
+		{"deleting shares", rtwDelete},
+		{"several shares at once", rtwSeveral},
+		{"bad read-test-writes", rtwBad},
+		{"an object of Tahoe-LAFS", adopted},
+		{"a foreign write over a slot", foreign},
+		{"a foreign write between promise and vote", foreignBetween},
+		{"racing read-test-writes", rtwRace},
+		{"cancelled context", cancelledSlot},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(newSlot(t, open(t), key)) })
 	}
@@ -118,7 +141,6 @@ var (
 	ballot1 = agree.Ballot{N: 1, Nonce: 7}
 	ballot2 = agree.Ballot{N: 2, Nonce: 3}
 	ballot3 = agree.Ballot{N: 3, Nonce: 1}
-	noBase  = content{}
 )
 
 // create makes v the first version.
@@ -170,4 +192,9 @@ func fastWrite(s *slot) {
 	}
 	s.has("current", a.Current, w.shares)
 	s.has("base", a.Base, nil)
+}
+
+func (s *slot) want(what string, got, want error) {
+	s.Helper()
+	wantError(s.T, what, got, want)
 }

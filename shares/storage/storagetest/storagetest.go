@@ -99,8 +99,13 @@ func random(n int) []byte {
 
 func (f *fixture) want(what string, got, want error) {
 	f.Helper()
+	wantError(f.T, what, got, want)
+}
+
+func wantError(t *testing.T, what string, got, want error) {
+	t.Helper()
 	if !errors.Is(got, want) {
-		f.Errorf("%s: got error %v, want %v", what, got, want)
+		t.Errorf("%s: got error %v, want %v", what, got, want)
 	}
 }
 
