@@ -36,6 +36,12 @@ func openSession(ctx context.Context, at endpoint, trusted bool, password *Passw
 	}
 	s := &session{}
 	s.controlConn = newControlConn(conn, s.dispatch)
+	if !trusted {
+		if err := checkHolder(at); err != nil {
+			s.close()
+			return nil, err
+		}
+	}
 	// The caller's end also ends a handshake that hangs.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	err = s.prepare(trusted, password)

@@ -19,15 +19,16 @@ var torUsers = []string{"debian-tor", "tor", "_tor", "toranon"}
 // Tor, or by ourselves, and not by another local user.
 func trustedOwner(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return false
-	}
-	if stat.Uid == 0 || int(stat.Uid) == os.Geteuid() {
+	return ok && trustedUser(uint64(stat.Uid))
+}
+
+func trustedUser(uid uint64) bool {
+	if uid == 0 || uid == uint64(os.Geteuid()) {
 		return true
 	}
 	return slices.ContainsFunc(torUsers, func(name string) bool {
 		u, err := user.Lookup(name)
-		return err == nil && u.Uid == strconv.FormatUint(uint64(stat.Uid), 10)
+		return err == nil && u.Uid == strconv.FormatUint(uid, 10)
 	})
 }
 
