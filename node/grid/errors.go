@@ -47,7 +47,7 @@ func (e *UnhappyError) Error() string {
 	}
 	switch {
 	case e.Known == 0:
-		b.WriteString("; no storage server is known yet: is the introducer reachable?")
+		b.WriteString("; no storage server is known yet")
 	case len(e.Reached) == 0:
 		fmt.Fprintf(&b, "; none of %d servers was reached", e.Known)
 	default:
@@ -58,6 +58,8 @@ func (e *UnhappyError) Error() string {
 	}
 	switch {
 	case e.Network != nil:
+	case e.Known == 0:
+		b.WriteString(unknownServers)
 	case e.Happiness < e.Happy:
 		b.WriteString(". Wait for more servers, or lower shares.happy")
 	default:
@@ -87,7 +89,7 @@ func (e *NotEnoughSharesError) Error() string {
 	fmt.Fprintf(&b, "found %d good shares, and the file needs %d of its %d", e.Found, e.Needed, e.Total)
 	switch {
 	case len(e.Asked)+len(e.Unreached) == 0:
-		b.WriteString("; no storage server is known yet: is the introducer reachable?")
+		b.WriteString("; no storage server is known yet")
 	case len(e.Asked) > 0:
 		fmt.Fprintf(&b, "; answered: %s", list(e.Asked))
 	}
@@ -97,11 +99,18 @@ func (e *NotEnoughSharesError) Error() string {
 	if len(e.Corrupt) > 0 {
 		fmt.Fprintf(&b, "; corrupt shares at: %s", list(e.Corrupt))
 	}
-	if e.Network == nil {
+	switch {
+	case e.Network != nil:
+	case len(e.Asked)+len(e.Unreached) == 0:
+		b.WriteString(unknownServers)
+	default:
 		b.WriteString(". Try again when more of the servers that hold it are up")
 	}
 	return b.String()
 }
+
+// unknownServers ends a text where no storage server is known.
+const unknownServers = ". Wait until an introducer was reached (lafs status shows how it is doing)"
 
 // networkError is what is wrong with the network if known, or what a request
 // has just met.

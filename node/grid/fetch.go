@@ -108,7 +108,7 @@ func (s *search) gather(ctx context.Context, want int, read func(context.Context
 				results <- reading{r, blocks, time.Since(began), err}
 			}()
 		}
-		if !hope && len(got)+inFlight < want {
+		if len(got)+inFlight < want && !s.revive() && !hope {
 			return nil, s.notEnough()
 		}
 		var retry <-chan time.Time

@@ -37,7 +37,7 @@ func (g *Grid) Open(_ context.Context, cap caps.Cap) (*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &File{search: g.newSearch(c, dec), size: c.Size}, nil
+		return &File{search: g.newSearch(c.Verifier().(*caps.CHKVerifier), dec), size: c.Size}, nil
 	}
 	return nil, ErrNotAFile
 }
@@ -101,6 +101,7 @@ func (s *search) copy(ctx context.Context, w io.Writer, offset, length int64, pr
 	defer fetches.Wait()
 	defer cancel()
 
+	s.forgive()
 	whole := s.whole()
 	if whole {
 		if err := s.holdWhole(ctx); err != nil {

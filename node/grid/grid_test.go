@@ -182,8 +182,13 @@ func TestUnhappy(t *testing.T) {
 		t.Error("shares were sent though the upload could not be happy")
 	}
 	none := newGrid(t, 0, 1, 1, 1)
-	if _, err := none.Upload(t.Context(), bytesSource(content(1000)), grid.UploadOptions{}); !errors.As(err, &unhappy) || unhappy.Known != 0 {
+	_, err = none.Upload(t.Context(), bytesSource(content(1000)), grid.UploadOptions{})
+	if !errors.As(err, &unhappy) || unhappy.Known != 0 || !strings.HasSuffix(err.Error(), "no storage server is known yet. Wait until an introducer was reached (lafs status shows how it is doing)") {
 		t.Errorf("no servers: %v", err)
+	}
+	_, err = none.get(t.Context(), newGrid(t, 1, 1, 1, 1).put(t, content(1000)).Cap, 0, -1)
+	if err == nil || !strings.HasSuffix(err.Error(), "no storage server is known yet. Wait until an introducer was reached (lafs status shows how it is doing)") {
+		t.Errorf("get without servers: %v", err)
 	}
 }
 

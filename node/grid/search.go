@@ -18,7 +18,7 @@ import (
 // lives as long as the File.
 type search struct {
 	g    *Grid
-	cap  *caps.CHK
+	cap  *caps.CHKVerifier
 	si   caps.StorageIndex
 	dec  *immutable.Decoder
 	ctx  context.Context // of listing and opening shares, which serve all copies
@@ -46,6 +46,8 @@ type holder struct {
 	corrupt  bool      // it holds a corrupt share
 	inFlight int       // reads under way
 	pace     time.Duration
+	reviving bool // it will be asked again
+	revivals int  // how often it was asked again
 }
 
 // A remote is one share at one server. Its fields are guarded by the search,
@@ -59,8 +61,8 @@ type remote struct {
 	err    error
 }
 
-func (g *Grid) newSearch(c *caps.CHK, dec *immutable.Decoder) *search {
-	s := &search{g: g, cap: c, si: c.StorageIndex(), dec: dec, changed: make(chan struct{}), held: newOnce()}
+func (g *Grid) newSearch(c *caps.CHKVerifier, dec *immutable.Decoder) *search {
+	s := &search{g: g, cap: c, si: c.Index, dec: dec, changed: make(chan struct{}), held: newOnce()}
 	s.ctx, s.stop = context.WithCancel(g.ctx)
 	return s
 }
@@ -84,28 +86,30 @@ func (s *search) start() {
 		for _, server := range servers {
 			h := &holder{server: server}
 			s.holders = append(s.holders, h)
-			s.work.Go(func() { s.list(h) })
+			s.work.Go(func() { s.list(h, listTries) })
 		}
 	})
 }
 
-func (s *search) list(h *holder) {
+// list asks a server which shares it holds.
+func (s *search) list(h *holder, tries int) {
 	var held []storage.ShareNumber
 	var err error
-	for try := range listTries {
+	for try := range tries {
 		if try > 0 && !pause(s.ctx, retryDelay) {
 			break
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, askTimeout)
 		held, err = h.server.Storage.Shares(ctx, storage.Immutable, s.si)
 		cancel()
-		if !errors.Is(err, storage.ErrUnreachable) || errors.Is(err, context.DeadlineExceeded) {
+		if !broken(err) {
 			break
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending--
+	h.reviving = false
 	h.err = err
 	if err == nil {
 		h.answered = true
