@@ -6,6 +6,12 @@ import (
 	"strings"
 )
 
+// maxEntries bounds what a directory costs to read: entries of a few bytes
+// take some hundred each.
+const maxEntries = 1 << 20
+
+var errTooManyEntries = fmt.Errorf("%w entries in one directory: at most %d", ErrTooMany, maxEntries)
+
 // A content is a directory's content cut into entries: enough to find and
 // change some of them without looking into the others.
 type content struct {
@@ -22,7 +28,8 @@ type line struct {
 	text []byte
 }
 
-// parse cuts content into entries. It aliases data. Errors match ErrCorrupt.
+// parse cuts content into entries. It aliases data. Errors match ErrCorrupt or
+// ErrTooMany.
 func parse(data []byte) (*content, error) {
 	c := &content{}
 	sorted := true
@@ -34,6 +41,9 @@ func parse(data []byte) (*content, error) {
 		r, err := parseRaw(body)
 		if err != nil {
 			return nil, err
+		}
+		if len(c.lines) == maxEntries {
+			return nil, errTooManyEntries
 		}
 		l := line{raw: r, key: nameKey(string(r.name)), text: data[:len(data)-len(rest)]}
 		if n := len(c.lines); n > 0 && c.lines[n-1].key > l.key {

@@ -131,6 +131,9 @@ func (l *linking) apply(base []byte) ([]byte, error) {
 	if len(changes) == 0 {
 		return base, nil
 	}
+	if len(c.lines)+len(changes)-len(l.replaced) > maxEntries {
+		return nil, errTooManyEntries
+	}
 	if err := sortChanges(changes); err != nil {
 		return nil, err
 	}
@@ -244,9 +247,8 @@ func (p place) remark(r raw, old, fresh Metadata, now time.Time) (raw, error) {
 	if err != nil {
 		return raw{}, err
 	}
-	if len(r.read) == 0 {
-		r.read = []byte(kept(child.Read, false))
-	}
+	// What the write cap gave counts, whatever stood beside it.
+	r.read = []byte(kept(child.Read, false))
 	r.write = encrypt(p.key, nil)
 	return r, nil
 }

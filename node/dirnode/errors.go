@@ -28,8 +28,9 @@ var (
 	ErrMetadata = errors.New("metadata are not a JSON object")
 	// ErrCorrupt: the content is not a directory's, or an entry is damaged.
 	ErrCorrupt = errors.New("not the content of a directory")
-	// ErrTooMany: a walk met more objects than it may remember.
-	ErrTooMany = errors.New("too many objects below this directory")
+	// ErrTooMany: a walk met more objects than it may remember, or a directory
+	// holds more entries than one may.
+	ErrTooMany = errors.New("too many")
 )
 
 // A PathError tells where a path ended. Errors.Is sees what it wraps.

@@ -61,8 +61,8 @@ func placeOf(d *caps.Directory) place {
 
 // Decode reads the content of the directory that dir names, with the rights
 // of dir: those who can only read it get no write caps. It aliases data. An
-// error matches ErrCorrupt, or ErrNotADirectory if dir is no directory's read
-// or write cap; entries that are damaged by themselves are in the listing.
+// error matches ErrCorrupt or ErrTooMany, or ErrNotADirectory if dir is no
+// directory's read or write cap; entries that are damaged by themselves are in the listing.
 func Decode(dir caps.Cap, data []byte) (*Listing, error) {
 	d, err := directory(dir)
 	if err != nil {
@@ -106,6 +106,9 @@ func EncodeImmutable(entries []Entry) ([]byte, error) {
 }
 
 func encodeAll(p place, entries []Entry) ([]byte, error) {
+	if len(entries) > maxEntries {
+		return nil, errTooManyEntries
+	}
 	changes := make([]change, 0, len(entries))
 	for _, e := range entries {
 		name, err := Normalize(e.Name)

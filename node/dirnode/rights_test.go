@@ -341,3 +341,39 @@ func TestNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// No verb prints what gives rights.
+func TestSecretsAreNotPrinted(t *testing.T) {
+	_, tree := newTree(t)
+	root := mkdir(t, tree)
+	link(t, tree, root, "n", child(t, parse(t, writeCap)))
+	l, err := tree.List(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := tree.Resolve(t.Context(), root, []string{"n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{l, *l, l.Entries[0], n, *n, dirnode.Visit{Child: n.Child}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			if out := fmt.Sprintf(verb, v); strings.Contains(out, key16) || strings.Contains(out, "URI:") {
+				t.Errorf("%s of %T shows a cap", verb, v)
+			}
+		}
+	}
+}
+
+// What costs much more than its size is refused.
+func TestTooManyEntries(t *testing.T) {
+	m, tree := newTree(t)
+	root := mkdir(t, tree)
+	full := strings.Repeat(written("", "", "", ""), 1<<20)
+	m.set(root, []byte(full))
+	if _, err := tree.Link(t.Context(), root, "n", lit(""), dirnode.Always, nil); !errors.Is(err, dirnode.ErrTooMany) {
+		t.Errorf("Link: got %v, want ErrTooMany", err)
+	}
+	if _, err := dirnode.Decode(root, []byte(full+written("", "", "", ""))); !errors.Is(err, dirnode.ErrTooMany) {
+		t.Errorf("Decode: got %v, want ErrTooMany", err)
+	}
+}

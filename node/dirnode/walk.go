@@ -2,6 +2,7 @@ package dirnode
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -206,7 +207,7 @@ func (w *walk) enter(c Child) (bool, error) {
 		return false, nil
 	}
 	if len(w.seen) >= w.max {
-		return false, ErrTooMany
+		return false, fmt.Errorf("%w objects below this directory", ErrTooMany)
 	}
 	w.seen[id] = struct{}{}
 	return true, nil
