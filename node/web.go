@@ -14,10 +14,12 @@ import (
 	"lafs/onion/local"
 )
 
-// The limits of a request to the web API that is only a header, and of the
-// time that answers under way get when the node stops.
+// The limits of a request to the web API that is only a header, of a
+// connection without a request, and of the time that answers under way get
+// when the node stops.
 const (
 	headerTimeout = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
 	stopTimeout   = 4 * time.Second
 )
 
@@ -44,11 +46,17 @@ func (n *Node) serveWeb(ctx context.Context) error {
 		if err := writeToken(n.cfg.Dir); err != nil {
 			return err
 		}
+		// The file of another time would send programs, and their caps, to
+		// whoever listens there now: before we do, if somebody else has the
+		// port, and after.
+		os.Remove(n.cfg.Dir.URLFile())
+		defer os.Remove(n.cfg.Dir.URLFile())
 		var port net.Listener
 		if n.cfg.WebPort != "" {
 			if port, err = local.ListenLoopback(n.cfg.WebPort); err != nil {
 				return settingError("node", "web.port", "%w", err)
 			}
+			port = newBounded(port, maxForeign)
 			defer port.Close()
 		}
 		forOwn, forOthers, err := n.gateways(port)
@@ -56,11 +64,7 @@ func (n *Node) serveWeb(ctx context.Context) error {
 			return err
 		}
 		own.Handle("/", forOwn)
-		if port == nil {
-			// The file of another time would send programs to whoever
-			// listens there now.
-			os.Remove(n.cfg.Dir.URLFile())
-		} else {
+		if port != nil {
 			listeners, handlers = append(listeners, port), append(handlers, forOthers)
 			if err := n.writeURL(port.Addr()); err != nil {
 				return err
@@ -83,6 +87,7 @@ func (n *Node) serveHTTP(ctx context.Context, ls []net.Listener, hs []http.Handl
 		s := &http.Server{
 			Handler:           n.handler(hs[i]),
 			ReadHeaderTimeout: headerTimeout,
+			IdleTimeout:       idleTimeout,
 			// net/http's own lines may quote what a client sent.
 			ErrorLog: log.New(io.Discard, "", 0),
 		}
