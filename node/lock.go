@@ -16,6 +16,21 @@ import (
 // process is using.
 var ErrRunning = errors.New("a node is already running in this directory")
 
+// lockSecrets lets one process at a time make what is missing in private/:
+// two that start at once would each go on with keys of its own, of which the
+// disk keeps one's. The kernel drops the lock with the process.
+func (d Dir) lockSecrets() (unlock func(), err error) {
+	f, err := os.Open(d.path("private"))
+	if err != nil {
+		return nil, fmt.Errorf("lock private: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock private: %w", err)
+	}
+	return func() { f.Close() }, nil
+}
+
 // A Held is one process's hold on a node directory: an flock on
 // running.process.lock, which the kernel drops with the process, and the
 // line "PID CREATETIME" in running.process, which other programs read.

@@ -37,6 +37,11 @@ func (*secrets) Format(f fmt.State, _ rune) { io.WriteString(f, "[secret]") }
 func (*secrets) LogValue() slog.Value { return slog.StringValue("[secret]") }
 
 func loadSecrets(c *Config) (*secrets, error) {
+	unlock, err := c.Dir.lockSecrets()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	id, err := loadIdentity(c)
 	if err != nil {
 		return nil, err
