@@ -247,7 +247,8 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 	s.account(c.old, r)
 	s.tidy(r)
 	if c.old == nil {
-		return s.index.addSlot(r.si)
+		shares, bytes := r.totals()
+		return s.index.addSlot(slotTotals{r.si, shares, bytes})
 	}
 	return nil
 }
@@ -284,6 +285,7 @@ func (s *Store) account(old, next *record) {
 	defer s.mu.Unlock()
 	s.shares += shares - oldShares
 	s.bytes += bytes - oldBytes
+	s.touched[next.si] = slotTotals{next.si, shares, bytes}
 }
 
 // tidy removes the files of a slot that its record does not name.

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,10 @@ const crashDir = "LAFS_TEST_CRASH_DIR"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
 		load(dir)
+	}
+	if dir := os.Getenv(crashSlots); dir != "" {
+		run, _ := strconv.ParseUint(os.Getenv("LAFS_TEST_CRASH_RUN"), 10, 64)
+		loadSlots(dir, run)
 	}
 	os.Exit(m.Run())
 }

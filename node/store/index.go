@@ -212,9 +212,14 @@ func (x *index) renewLease(si caps.StorageIndex, l lease, now time.Time) error {
 	return x.addLease(si, l, now)
 }
 
-// addSlot notes that si has a record.
-func (x *index) addSlot(si caps.StorageIndex) error {
-	return x.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Put(si[:], nil) })
+// value is what bucketSlots has of a slot.
+func (t slotTotals) value() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(t.shares)), uint64(t.bytes))
+}
+
+// addSlot notes that a slot has a record.
+func (x *index) addSlot(t slotTotals) error {
+	return x.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Put(t.si[:], t.value()) })
 }
 
 // dropSlot forgets that si had a record.
@@ -225,8 +230,7 @@ func (x *index) dropSlot(si caps.StorageIndex) error {
 // knowsSlot says whether si has ever had a record.
 func (x *index) knowsSlot(si caps.StorageIndex) (known bool, err error) {
 	err = x.db.View(func(tx *bolt.Tx) error {
-		k, _ := tx.Bucket(bucketSlots).Cursor().Seek(si[:])
-		known = string(k) == string(si[:])
+		known = tx.Bucket(bucketSlots).Get(si[:]) != nil
 		return nil
 	})
 	return known, err
@@ -242,6 +246,12 @@ func putLease(tx *bolt.Tx, si caps.StorageIndex, l lease, now time.Time) error {
 		return err
 	}
 	return leases.Put(key, append(binary.BigEndian.AppendUint32(nil, end), l.cancel[:]...))
+}
+
+// hasLease says whether somebody has a lease on si, ended or not.
+func hasLease(tx *bolt.Tx, si caps.StorageIndex) bool {
+	k, _ := tx.Bucket(bucketLeases).Cursor().Seek(si[:])
+	return len(k) >= len(si) && caps.StorageIndex(k[:len(si)]) == si
 }
 
 // roomForLease drops the leases of si that have ended when there are too
@@ -274,10 +284,20 @@ func roomForLease(leases *bolt.Bucket, si caps.StorageIndex, now time.Time) erro
 // totals counts the shares and the bytes in them.
 func (x *index) totals() (shares, bytes int64, err error) {
 	err = x.db.View(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketShares).ForEach(func(_, v []byte) error {
+		err := tx.Bucket(bucketShares).ForEach(func(_, v []byte) error {
 			if len(v) == 9 {
 				shares++
 				bytes += int64(binary.BigEndian.Uint64(v[1:]))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(bucketSlots).ForEach(func(_, v []byte) error {
+			if len(v) == 16 {
+				shares += int64(binary.BigEndian.Uint64(v))
+				bytes += int64(binary.BigEndian.Uint64(v[8:]))
 			}
 			return nil
 		})

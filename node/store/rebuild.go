@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -36,6 +35,9 @@ func (s *Store) reconcile(x *index) error {
 	}
 	if err == nil {
 		err = s.forgetLost(x)
+	}
+	if err == nil {
+		err = s.reconcileSlots(x)
 	}
 	if err != nil && !errors.Is(err, errNewer) {
 		return fmt.Errorf("bring the storage index in line with the files: %w", reason(err))
@@ -91,7 +93,7 @@ func (s *Store) walkBucket(si caps.StorageIndex, f func(*header) error) error {
 // addMissing notes the shares of page that the index does not know.
 func (s *Store) addMissing(x *index, page []*header) error {
 	return x.db.Update(func(tx *bolt.Tx) error {
-		shares, leases := tx.Bucket(bucketShares), tx.Bucket(bucketLeases)
+		shares := tx.Bucket(bucketShares)
 		for _, h := range page {
 			key, value := shareKey(h.si, h.number), shareValue(h)
 			if bytes.Equal(shares.Get(key), value) {
@@ -100,14 +102,10 @@ func (s *Store) addMissing(x *index, page []*header) error {
 			if err := shares.Put(key, value); err != nil {
 				return err
 			}
-			if k, _ := leases.Cursor().Seek(h.si[:]); bytes.HasPrefix(k, h.si[:]) {
+			if hasLease(tx, h.si) {
 				continue
 			}
-			var nobodys lease
-			// crypto/rand.Read never fails: it ends the program first.
-			rand.Read(nobodys.renew[:])
-			rand.Read(nobodys.cancel[:])
-			if err := putLease(tx, h.si, nobodys, s.cfg.Now()); err != nil {
+			if err := putLease(tx, h.si, nobodysLease(), s.cfg.Now()); err != nil {
 				return err
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 
 	"lafs/node/durable"
 	"lafs/shares/agree"
@@ -249,5 +250,9 @@ func (s *Store) removeSlot(r *record) error {
 	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
-	return os.Remove(dir)
+	if err := os.Remove(dir); err != nil {
+		return err
+	}
+	day := fileDay(s.cfg.Now())
+	return os.Chtimes(filepath.Dir(dir), day, day)
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lafs/node/durable"
+	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
 
@@ -22,8 +23,13 @@ import (
 type Config struct {
 	// Dir is the storage directory. Open makes it; nobody else writes there.
 	Dir string
-	// TubID is noted in each share file.
+	// TubID is noted in each share file, and with each vote: those of a
+	// server that had another one are not its own.
 	TubID [20]byte
+	// Witness is a file outside Dir, which Open makes. By it the store
+	// notices that Dir was lost, or replaced by an older copy, and then takes
+	// no part in updates until TubID is another. "": it does not notice.
+	Witness string
 	// ReservedSpace is how many bytes stay free on the disk.
 	ReservedSpace int64
 	// ReadOnly takes no new shares. Leases are still renewed, and what is
@@ -58,6 +64,12 @@ type Store struct {
 	pending int64                 // bytes promised to uploads and not yet written; guarded by mu
 	shares  int64                 // guarded by mu
 	bytes   int64                 // guarded by mu
+	// touched are the slots whose totals in the index are old. Guarded by mu.
+	touched map[caps.StorageIndex]slotTotals
+
+	markMu sync.Mutex
+	mark   mark      // guarded by markMu
+	markAt time.Time // when it last rose; guarded by markMu
 }
 
 // A file is what writing a share needs of an *os.File.
@@ -79,6 +91,10 @@ type Stats struct {
 	Shares, Bytes int64 // whole shares, and the bytes of data in them
 	Uploads       int   // unfinished ones
 	Available     int64 // bytes that may still be allocated
+	// StateLost: the directory is not the one that the server last used, or
+	// is an older copy, so that its slots can not be updated. The server
+	// needs a new identity.
+	StateLost bool
 }
 
 // Open locks and opens the storage directory, and makes it if there is none.
@@ -94,7 +110,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.ReservedSpace < 0 {
 		return nil, errors.New("the reserved space is negative")
 	}
-	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, free: freeSpace, open: openFile}
+	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, free: freeSpace, open: openFile}
 	for _, dir := range []string{cfg.Dir, s.sharesDir(), s.slotsDir()} {
 		if err := durable.Mkdir(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the storage directory: %w", reason(err))
@@ -141,6 +157,9 @@ func (s *Store) start() error {
 	if err := durable.Mkdir(s.incomingDir(), 0o700); err != nil {
 		return fmt.Errorf("make the directory of uploads: %w", reason(err))
 	}
+	if err := s.checkMark(); err != nil {
+		return fmt.Errorf("read the mark of the storage directory: %w", reason(err))
+	}
 	var err error
 	if s.shares, s.bytes, err = s.index.totals(); err != nil {
 		return fmt.Errorf("count the shares: %w", reason(err))
@@ -148,7 +167,8 @@ func (s *Store) start() error {
 	return nil
 }
 
-// Run drops abandoned uploads until ctx ends.
+// Run drops abandoned uploads, and keeps the index and the mark new, until
+// ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
@@ -158,6 +178,21 @@ func (s *Store) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-t.C:
 			s.sweep()
+			s.tend()
+		}
+	}
+}
+
+// tend does what should be done now and then; a fault is logged, and comes
+// up again where it matters.
+func (s *Store) tend() {
+	_ = s.flush()
+	s.markMu.Lock()
+	due := s.cfg.Now().Sub(s.markAt) >= markEvery
+	s.markMu.Unlock()
+	if due {
+		if err := s.raiseMark(); err != nil {
+			_ = s.fault("write the mark of the storage directory", err)
 		}
 	}
 }
@@ -170,6 +205,11 @@ func (s *Store) Close() error {
 		s.drop(u)
 		u.mu.Unlock()
 	}
+	err := errors.Join(s.flush(), s.raiseMark())
+	if err != nil {
+		// The next Open shall look at all files.
+		return errors.Join(err, s.index.db.Close())
+	}
 	return s.index.close()
 }
 
@@ -178,7 +218,7 @@ func (s *Store) Stats() (Stats, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	avail, err := s.available()
-	return Stats{Shares: s.shares, Bytes: s.bytes, Uploads: len(s.uploads), Available: avail}, err
+	return Stats{Shares: s.shares, Bytes: s.bytes, Uploads: len(s.uploads), Available: avail, StateLost: s.stateLost}, err
 }
 
 // available tells how many bytes may be allocated. s.mu is held.
@@ -222,6 +262,9 @@ func reason(err error) error {
 }
 
 func openFile(path string) (file, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) }
+
+// syncAll waits until all that was written is on the disk.
+func syncAll() { unix.Sync() }
 
 func freeSpace(dir string) (int64, error) {
 	var st unix.Statfs_t
