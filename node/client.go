@@ -82,7 +82,9 @@ func (c *client) servers() []grid.Server {
 			ID: n.ownID(), Nickname: n.cfg.Nickname, Seed: s.seed, TubID: s.tubID, Storage: n.storage,
 		})
 	}
-	for _, a := range c.intro.Servers() {
+	known := c.intro.Servers()
+	c.forget(known)
+	for _, a := range known {
 		if n.storage != nil && a.ServerID() == n.ownID() {
 			continue // It is reached without a detour through Tor.
 		}
@@ -107,10 +109,29 @@ func (c *client) peer(a *introducer.Announcement) peer {
 	if ok && p.addr == a.Address && p.swissnum == a.Swissnum.Reveal() {
 		return p
 	}
+	if ok {
+		c.node.pool.Forget(p.mux)
+	}
 	p = peer{addr: a.Address, swissnum: a.Swissnum.Reveal(), mux: c.node.pool.Peer(a.Address, storageGroup)}
 	p.storage = gbs.NewClient(p.mux, storage.NewSwissnum(p.swissnum))
 	c.peers[id] = p
 	return p
+}
+
+// forget drops the ways to servers that are not known any more.
+func (c *client) forget(known []*introducer.Announcement) {
+	ids := make(map[string]bool, len(known))
+	for _, a := range known {
+		ids[a.ServerID()] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, p := range c.peers {
+		if !ids[id] {
+			c.node.pool.Forget(p.mux)
+			delete(c.peers, id)
+		}
+	}
 }
 
 // ownID is our own server id.

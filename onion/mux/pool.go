@@ -2,6 +2,7 @@ package mux
 
 import (
 	"context"
+	"maps"
 	"sync"
 
 	"lafs/onion"
@@ -54,6 +55,16 @@ func (p *Pool) Peer(a onion.Addr, group string) *Peer {
 		p.peers[k] = pe
 	}
 	return pe
+}
+
+// Forget makes the pool keep nothing of pe, for a peer that is not asked any
+// more: an introducer may name new places as long as it likes. Requests on it
+// still work, and its sessions end when they are idle, as ever. A later Peer of
+// the same address is another, on other circuits.
+func (p *Pool) Forget(pe *Peer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.peers, func(_ peerKey, known *Peer) bool { return known == pe })
 }
 
 // Close cuts every session, so that requests under way fail, and waits for
