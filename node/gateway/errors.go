@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+
+	"lafs/node/dirnode"
+	"lafs/node/grid"
 )
 
 // An Error is a failure with the HTTP status that tells it (TAHOE.md,
@@ -20,19 +23,64 @@ func (e *Error) Unwrap() error { return e.Err }
 
 func refuse(status int, text string) error { return &Error{status, errors.New(text)} }
 
+// statuses tells what a failure in the rooms below is to the caller. What is
+// not here is the node's or the grid's trouble.
+var statuses = []struct {
+	err    error
+	status int
+}{
+	{dirnode.ErrNoChild, http.StatusNotFound},
+	{dirnode.ErrChildExists, http.StatusConflict},
+	{dirnode.ErrNotADirectory, http.StatusBadRequest},
+	{dirnode.ErrReadOnly, http.StatusBadRequest},
+	{dirnode.ErrMustBeReadOnly, http.StatusBadRequest},
+	{dirnode.ErrMustBeImmutable, http.StatusBadRequest},
+	{dirnode.ErrName, http.StatusBadRequest},
+	{dirnode.ErrMetadata, http.StatusBadRequest},
+	{grid.ErrNotAFile, http.StatusBadRequest},
+}
+
 // status is the HTTP status that tells err.
 func status(err error) int {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Status
 	}
+	if _, ok := errors.AsType[*grid.NotEnoughSharesError](err); ok {
+		return http.StatusGone
+	}
+	// A directory that is damaged is not the caller's fault, whatever it is
+	// that is wrong in it.
+	if errors.Is(err, dirnode.ErrCorrupt) {
+		return http.StatusInternalServerError
+	}
+	for _, s := range statuses {
+		if errors.Is(err, s.err) {
+			return s.status
+		}
+	}
 	return http.StatusInternalServerError
+}
+
+// blocked is err of a path that was to be made: what is no directory there is
+// in the way.
+func blocked(err error) error {
+	if errors.Is(err, dirnode.ErrNotADirectory) {
+		return &Error{http.StatusConflict, err}
+	}
+	return err
 }
 
 // fail answers with an error's text. It holds no cap, since no error does.
 func (g *gateway) fail(w http.ResponseWriter, err error) {
+	http.Error(w, err.Error(), g.note(err))
+}
+
+// note logs what a person may want to know of a failure, and returns its
+// status.
+func (g *gateway) note(err error) int {
 	code := status(err)
 	if code == http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		g.cfg.Log.Warn("web API: a request failed", "err", err)
 	}
-	http.Error(w, err.Error(), code)
+	return code
 }

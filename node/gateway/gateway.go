@@ -19,7 +19,9 @@ import (
 	"slices"
 	"time"
 
+	"lafs/node/dirnode"
 	"lafs/shares/caps"
+	"lafs/shares/mutable"
 )
 
 // A Grid stores and reads files. OnGrid makes one of a *grid.Grid. Its
@@ -54,6 +56,17 @@ type File interface {
 // required.
 type Config struct {
 	Grid Grid
+	// Tree and Mutables keep directories and mutable files, and Checker looks
+	// after shares. Without them, what needs them is refused.
+	Tree     *dirnode.Tree
+	Mutables Mutables
+	Checker  Checker
+	// Format is that of a mutable file or a directory for which none is asked
+	// for.
+	Format mutable.Format
+	// MaxMutable bounds the bytes of a mutable file that a request may write,
+	// or read at once, since they are held in memory; 0 is 64 MiB.
+	MaxMutable int64
 	// Hosts are the values of the header Host that are answered, exactly as
 	// written, such as "127.0.0.1:3456".
 	Hosts []string
@@ -69,7 +82,11 @@ type Config struct {
 	Log *slog.Logger
 }
 
-const defaultRequests = 128
+// The defaults of a Config.
+const (
+	defaultRequests = 128
+	defaultMutable  = 64 << 20
+)
 
 type gateway struct {
 	cfg  Config
@@ -87,7 +104,10 @@ func New(cfg Config) (http.Handler, error) {
 	if cfg.MaxRequests == 0 {
 		cfg.MaxRequests = defaultRequests
 	}
-	if cfg.Idle < 0 || cfg.MaxRequests < 0 {
+	if cfg.MaxMutable == 0 {
+		cfg.MaxMutable = defaultMutable
+	}
+	if cfg.Idle < 0 || cfg.MaxRequests < 0 || cfg.MaxMutable < 0 {
 		return nil, errors.New("gateway: a limit is negative")
 	}
 	if cfg.Info == nil {
@@ -120,28 +140,4 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := g.route(w, r); err != nil {
 		g.fail(w, err)
 	}
-}
-
-// route finds what a request asks for. An error means that nothing of an
-// answer was sent.
-func (g *gateway) route(w http.ResponseWriter, r *http.Request) error {
-	get := r.Method == http.MethodGet || r.Method == http.MethodHead
-	text, isFile, err := capInPath(r.URL.EscapedPath())
-	switch {
-	case err != nil:
-		return err
-	case isFile && get:
-		return g.read(w, r, text)
-	case isFile:
-		return refuse(http.StatusMethodNotAllowed, "a file can be read with GET and HEAD")
-	case isRoot(r.URL.Path) && get:
-		return g.info(w, r)
-	case isUpload(r.URL.Path) && r.Method == http.MethodPut:
-		return g.upload(w, r)
-	case isUpload(r.URL.Path) && get:
-		return redirect(w, r)
-	case isRoot(r.URL.Path), isUpload(r.URL.Path):
-		return refuse(http.StatusMethodNotAllowed, "that can't be done here with this method")
-	}
-	return refuse(http.StatusNotFound, "there is nothing at this path")
 }

@@ -210,31 +210,57 @@ func TestErrors(t *testing.T) {
 	secret := secretCap()
 	key := strings.Split(secret, ":")[2]
 	verify := capOf([]byte("x")).Verifier().Reveal()
+	// A directory whose cap is known beforehand.
+	w := &caps.MutableWriter{Key: caps.NewWriteKey([16]byte{1}), Fingerprint: [32]byte{2}}
+	root := strings.Replace(w.Reveal(), "URI:SSK:", "URI:DIR2:", 1)
 	for _, tt := range []struct {
 		name, method, target string
 		status               int
 	}{
 		{"not enough shares", "GET", "/uri/" + secret, 410},
+		{"directory that is gone", "GET", "/uri/URI:DIR2:" + key + ":" + strings.Repeat("a", 52), 410},
+		{"put into one", "PUT", "/uri/URI:DIR2:" + key + ":" + strings.Repeat("a", 52) + "/x", 410},
 		{"cut cap", "GET", "/uri/" + secret[:len(secret)-20], 400},
 		{"garbage", "GET", "/uri/garbage" + key, 400},
 		{"verify cap", "GET", "/uri/" + verify, 400},
-		{"directory", "GET", "/uri/URI:DIR2:" + key + ":" + strings.Repeat("a", 52), 400},
+		{"verify cap of a directory", "GET", "/uri/URI:DIR2-Verifier:" + key + ":" + strings.Repeat("a", 52), 400},
 		{"bad escape", "GET", "/uri?uri=%zz", 400},
+		{"said twice", "GET", "/uri/" + secret + "?t=json&t=uri", 400},
 		{"child of a file", "GET", "/uri/" + secret + "/child", 400},
+		{"child of an unknown cap", "GET", "/uri/garbage" + key + "/child", 400},
+		{"empty name", "GET", "/uri/" + root + "//child", 400},
+		{"two slashes at the end", "GET", "/uri/" + root + "//", 400},
+		{"slash in a name", "GET", "/uri/" + root + "/a%2Fb", 400},
+		{"slash in a name to be put", "PUT", "/uri/" + root + "/a%2Fb", 400},
+		{"name that is not UTF-8", "PUT", "/uri/" + root + "/%ff", 400},
+		{"no such child", "GET", "/uri/" + root + "/none", 404},
+		{"no such child on the way", "GET", "/uri/" + root + "/none/none", 404},
 		{"unknown t", "GET", "/uri/" + secret + "?t=frobnicate", 400},
+		{"unknown t of a directory", "GET", "/uri/" + root + "?t=manifest", 400},
+		{"unknown t of PUT", "PUT", "/uri/" + root + "/x?t=frobnicate", 400},
+		{"unknown t of PUT /uri", "PUT", "/uri?t=frobnicate", 400},
+		{"unknown t of DELETE", "DELETE", "/uri/" + root + "/x?t=frobnicate", 400},
 		{"unknown query", "GET", "/uri/" + secret + "?private-key=" + key, 400},
-		{"put to a cap", "PUT", "/uri/" + secret, 405},
-		{"mutable", "PUT", "/uri?format=MDMF", 400},
-		{"mutable by flag", "PUT", "/uri?mutable=true", 400},
-		{"post", "POST", "/uri?t=upload", 405},
+		{"key of no mutable file", "PUT", "/uri?private-key=" + key, 400},
+		{"bad key", "PUT", "/uri?format=SDMF&private-key=" + key, 400},
+		{"bad yes or no", "GET", "/uri/" + secret + "?save=perhaps", 400},
+		{"put to a file", "PUT", "/uri/" + secret, 400},
+		{"put to an unknown cap", "PUT", "/uri/garbage" + key, 400},
+		{"post without a form", "POST", "/uri?t=upload", 400},
+		{"delete without a path", "DELETE", "/uri/" + secret, 400},
+		{"delete /uri", "DELETE", "/uri", 405},
+		{"patch", "PATCH", "/uri/" + secret, 405},
+		{"put by name", "PUT", "/named/" + secret + "/x", 405},
+		{"post to the root", "POST", "/", 405},
 		{"nothing there", "GET", "/frobnicate/" + key, 404},
-		{"redirect of garbage", "GET", "/uri?uri=" + key, 400},
+		{"redirect of a cut cap", "GET", "/uri?uri=URI:CHK:" + key, 400},
 		{"redirect of nothing", "GET", "/uri", 400},
 		{"dots", "GET", "/uri/../uri", 400},
 		{"bad page", "GET", "/?t=html", 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n := start(t, nil)
+			n := plant(t, nil)
+			n.objects.contents[w.StorageIndex()] = nil
 			resp, text := n.ask(tt.method, tt.target, strings.NewReader("x"))
 			if resp.StatusCode != tt.status {
 				t.Errorf("got %d %q, want %d", resp.StatusCode, text, tt.status)

@@ -46,12 +46,11 @@ type serverJSON struct {
 }
 
 // info answers GET /, as JSON with t=json.
-func (g *gateway) info(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "t")
-	if err != nil {
+func (g *gateway) info(w http.ResponseWriter, a args) error {
+	if err := a.only(); err != nil {
 		return err
 	}
-	switch q.Get("t") {
+	switch a.t() {
 	case "":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		io.WriteString(w, "This is a lafs node. Programs find its state at /?t=json.\n")

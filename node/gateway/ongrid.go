@@ -37,7 +37,7 @@ func (o *onGrid) Upload(ctx context.Context, src Source, progress func(Progress)
 	}
 	res, err := o.grid.Upload(ctx, src, opts)
 	if err != nil {
-		return nil, gridError(err)
+		return nil, err
 	}
 	return res.Cap, nil
 }
@@ -45,7 +45,7 @@ func (o *onGrid) Upload(ctx context.Context, src Source, progress func(Progress)
 func (o *onGrid) Open(ctx context.Context, c caps.Cap) (File, error) {
 	f, err := o.grid.Open(ctx, c)
 	if err != nil {
-		return nil, gridError(err)
+		return nil, err
 	}
 	return onFile{f}, nil
 }
@@ -53,16 +53,5 @@ func (o *onGrid) Open(ctx context.Context, c caps.Cap) (File, error) {
 type onFile struct{ *grid.File }
 
 func (f onFile) Copy(ctx context.Context, w io.Writer, offset, length int64) error {
-	return gridError(f.File.Copy(ctx, w, offset, length, nil))
-}
-
-// gridError gives an error of the grid its HTTP status.
-func gridError(err error) error {
-	if _, ok := errors.AsType[*grid.NotEnoughSharesError](err); ok {
-		return &Error{http.StatusGone, err}
-	}
-	if errors.Is(err, grid.ErrNotAFile) {
-		return &Error{http.StatusBadRequest, err}
-	}
-	return err
+	return f.File.Copy(ctx, w, offset, length, nil)
 }

@@ -28,15 +28,3 @@ func FuzzParseRange(f *testing.F) {
 		}
 	})
 }
-
-func FuzzCapInPath(f *testing.F) {
-	f.Add("/uri/URI%3ACHK")
-	f.Add("/cap/x/")
-	f.Add("/uri//")
-	f.Fuzz(func(t *testing.T, escaped string) {
-		text, ok, err := capInPath(escaped)
-		if !ok && (text != "" || err != nil) || err != nil && text != "" {
-			t.Errorf("capInPath(%q) = %q, %v, %v", escaped, text, ok, err)
-		}
-	})
-}

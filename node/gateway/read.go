@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,50 +17,73 @@ import (
 	"lafs/shares/caps"
 )
 
-// read answers GET and HEAD of a file. HEAD, and a conditional request for
-// what the caller has, reach no server: cap and ETag say it all.
-func (g *gateway) read(w http.ResponseWriter, r *http.Request, text string) error {
-	q, err := query(r, "filename", "save", "t")
+// read answers GET and HEAD of a file's bytes.
+func (g *gateway) read(w http.ResponseWriter, r *http.Request, a args, c caps.Cap, t target) error {
+	save, err := a.boolean("save", false)
 	if err != nil {
 		return err
 	}
-	if q.Get("t") != "" {
-		return refuse(http.StatusBadRequest, "this version of lafs gives only a file's bytes; leave t= out")
+	filename := cmp.Or(a.Get("filename"), t.file)
+	if filename == "" && len(t.names) > 0 {
+		filename = t.names[len(t.names)-1]
 	}
-	c, size, err := parseCap(text)
-	if err != nil {
-		return err
+	switch c.(type) {
+	case *caps.CHK, *caps.LIT:
+		return g.readImmutable(w, r, c, filename, save)
+	case *caps.MutableReader, *caps.MutableWriter:
+		return g.readMutable(w, r, c, filename, save)
+	case *caps.Unknown, nil:
+		return refuse(http.StatusBadRequest, "that is not a cap that this version of lafs knows")
 	}
+	return refuse(http.StatusBadRequest, "a cap of this kind is not one of a file that can be read")
+}
+
+// readImmutable answers with bytes that never change. HEAD, and a conditional
+// request for what the caller has, reach no server: cap and ETag say it all.
+func (g *gateway) readImmutable(w http.ResponseWriter, r *http.Request, c caps.Cap, filename string, save bool) error {
+	size, _ := sizeOf(c)
 	h := w.Header()
 	tag := entityTag(c)
 	h.Set("ETag", tag)
-	h.Set("Accept-Ranges", "bytes")
 	if matches(r.Header.Get("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	name(h, q.Get("filename"), q.Get("save") == "true")
-	offset, length, status := int64(0), size, http.StatusOK
-	if ir := r.Header.Get("If-Range"); ir == "" || ir == tag {
-		if o, l, ok := parseRange(r.Header.Get("Range"), size); ok {
-			offset, length, status = o, l, http.StatusPartialContent
-		}
+	wanted := r.Header.Get("Range")
+	if ir := r.Header.Get("If-Range"); ir != "" && ir != tag {
+		wanted = ""
 	}
-	if status == http.StatusPartialContent {
-		if length == 0 {
-			clear(h)
-			setHeaders(h)
-			h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
-			return refuse(http.StatusRequestedRangeNotSatisfiable, "the file has no such bytes")
-		}
-		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, size))
+	offset, length, status, err := span(h, wanted, size)
+	if err != nil {
+		return err
 	}
-	h.Set("Content-Length", strconv.FormatInt(length, 10))
+	name(h, filename, save)
 	if r.Method == http.MethodHead {
 		w.WriteHeader(status)
 		return nil
 	}
 	return g.send(w, r, c, offset, length, status)
+}
+
+// span finds what part of a file of size bytes is wanted, and sets the
+// headers that tell it.
+func span(h http.Header, wanted string, size int64) (offset, length int64, status int, err error) {
+	offset, length, status = 0, size, http.StatusOK
+	if o, l, ok := parseRange(wanted, size); ok {
+		offset, length, status = o, l, http.StatusPartialContent
+	}
+	if status == http.StatusPartialContent && length == 0 {
+		clear(h)
+		setHeaders(h)
+		h.Set("Content-Range", fmt.Sprintf("bytes */%d", size))
+		return 0, 0, 0, refuse(http.StatusRequestedRangeNotSatisfiable, "the file has no such bytes")
+	}
+	if status == http.StatusPartialContent {
+		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", offset, offset+length-1, size))
+	}
+	h.Set("Accept-Ranges", "bytes")
+	h.Set("Content-Length", strconv.FormatInt(length, 10))
+	return offset, length, status, nil
 }
 
 // send fetches and sends the bytes. A failure before the first is an error
@@ -78,9 +102,8 @@ func (g *gateway) send(w http.ResponseWriter, r *http.Request, c caps.Cap, offse
 		}
 		panic(http.ErrAbortHandler)
 	}
-	for _, key := range []string{"ETag", "Accept-Ranges", "Content-Range", "Content-Length", "Content-Disposition"} {
-		w.Header().Del(key)
-	}
+	clear(w.Header())
+	setHeaders(w.Header())
 	return err
 }
 

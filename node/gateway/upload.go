@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"lafs/shares/caps"
 )
 
-// ProgressType asks, in the header Accept of PUT /uri, for an answer of one
+// ProgressType asks, in the header Accept of a request that stores a file, for an answer of one
 // JSON object a line: an Update of how far the upload is at most each half
 // second, and a last one with the cap or the error. Who does not ask gets
 // the cap alone, and the work costs nothing more.
@@ -35,46 +37,74 @@ type Update struct {
 	Status int    `json:"status,omitempty"`
 }
 
-// upload answers PUT /uri.
-func (g *gateway) upload(w http.ResponseWriter, r *http.Request) error {
-	q, err := query(r, "format", "mutable")
-	if err != nil {
-		return err
-	}
-	if f := q.Get("format"); f != "" && f != "CHK" && f != "chk" || q.Get("mutable") == "true" {
-		return refuse(http.StatusBadRequest, "this version of lafs stores only immutable files (format=CHK)")
-	}
-	if r.ContentLength > caps.MaxSize {
-		return refuse(http.StatusRequestEntityTooLarge, "no file can be that large")
-	}
-	in := &body{r: r.Body, rc: http.NewResponseController(w), idle: g.cfg.Idle}
-	src, err := g.cfg.Grid.Spool(in)
-	if in.err != nil {
-		return refuse(http.StatusBadRequest, "the file was cut off while it was being sent")
-	}
-	if err != nil {
-		return err
-	}
-	defer src.Close()
+// A made is the cap of what a request made or changed, and whether it is new
+// where it is.
+type made struct {
+	cap     caps.Cap
+	created bool
+}
+
+// answerMade answers with the cap that work makes.
+func (g *gateway) answerMade(w http.ResponseWriter, r *http.Request, a args, work func(func(Progress)) (made, error)) error {
 	if r.Header.Get("Accept") == ProgressType {
-		g.uploadTelling(w, r, src)
+		g.answerTelling(w, work)
 		return nil
 	}
-	c, err := g.cfg.Grid.Upload(r.Context(), src, nil)
+	m, err := work(nil)
 	if err != nil {
 		return err
 	}
+	return finish(w, a, m)
+}
+
+// finish answers with a cap, or sends a browser on, if it says where to.
+func finish(w http.ResponseWriter, a args, m made) error {
+	to, err := a.next(m.cap)
+	if err != nil {
+		return err
+	}
+	if to != "" {
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	io.WriteString(w, c.Reveal())
+	if m.created {
+		w.WriteHeader(http.StatusCreated)
+	}
+	io.WriteString(w, m.cap.Reveal())
 	return nil
 }
+
+// next is where a browser goes when the work is done, "" if it stays.
+func (a args) next(c caps.Cap) (string, error) {
+	yes, err := a.boolean("redirect_to_result", false)
+	if err != nil {
+		return "", err
+	}
+	if yes && c != nil {
+		return "/uri/" + url.PathEscape(c.Reveal()), nil
+	}
+	to := a.Get("when_done")
+	if c != nil {
+		to = strings.ReplaceAll(to, "%(uri)s", url.QueryEscape(c.Reveal()))
+	}
+	u, err := url.Parse(to)
+	// Browsers take a backslash for a slash, and skip what does not print.
+	if err != nil || u.IsAbs() || u.Host != "" || strings.HasPrefix(to, "//") || strings.ContainsFunc(to, unfit) {
+		return "", refuse(http.StatusBadRequest, "when_done= leads away from this node")
+	}
+	return to, nil
+}
+
+func unfit(r rune) bool { return r == '\\' || r <= ' ' || r == 0x7f }
 
 // tellEvery is how often a person wants to see progress.
 const tellEvery = 500 * time.Millisecond
 
-// uploadTelling uploads and tells how far it is. Its caller may read as
-// slowly as it likes: the upload does not wait for it.
-func (g *gateway) uploadTelling(w http.ResponseWriter, r *http.Request, src Source) {
+// answerTelling does the work and tells how far it is. Its caller may read as
+// slowly as it likes: the work does not wait for it.
+func (g *gateway) answerTelling(w http.ResponseWriter, work func(func(Progress)) (made, error)) {
 	w.Header().Set("Content-Type", ProgressType)
 	enc, rc := json.NewEncoder(w), http.NewResponseController(w)
 	tell := func(u Update) {
@@ -103,37 +133,12 @@ func (g *gateway) uploadTelling(w http.ResponseWriter, r *http.Request, src Sour
 			}
 		}
 	}()
-	c, err := g.cfg.Grid.Upload(r.Context(), src, func(p Progress) { latest.Store(&p) })
+	m, err := work(func(p Progress) { latest.Store(&p) })
 	close(ended)
 	<-told
 	if err != nil {
-		tell(Update{Error: err.Error(), Status: status(err)})
+		tell(Update{Error: err.Error(), Status: g.note(err)})
 		return
 	}
-	tell(Update{Cap: c.Reveal()})
-}
-
-// A body is a request's, whose sender must not fall asleep for longer than
-// idle.
-type body struct {
-	r    io.Reader
-	rc   *http.ResponseController
-	idle time.Duration
-	err  error // what ended it, but for its end
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.idle > 0 {
-		_ = b.rc.SetReadDeadline(time.Now().Add(b.idle))
-	}
-	n, err := b.r.Read(p)
-	if err != nil {
-		// From here on the server listens for the caller's end, and a
-		// deadline would be one.
-		_ = b.rc.SetReadDeadline(time.Time{})
-		if err != io.EOF {
-			b.err = err
-		}
-	}
-	return n, err
+	tell(Update{Cap: m.cap.Reveal()})
 }
