@@ -171,6 +171,8 @@ type Grid struct {
 	tidy   sync.WaitGroup
 	slots  chan struct{}
 
+	repairs chan struct{} // holds the repair under way
+
 	mu      sync.Mutex
 	closed  bool                                // guarded by mu
 	uploads map[caps.StorageIndex]chan struct{} // guarded by mu; one upload at a time for a file
@@ -185,6 +187,7 @@ func New(cfg Config) (*Grid, error) {
 		cfg:     cfg,
 		memory:  semaphore.NewWeighted(cfg.Memory),
 		slots:   make(chan struct{}, tidyAtOnce),
+		repairs: make(chan struct{}, 1),
 		uploads: make(map[caps.StorageIndex]chan struct{}),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
@@ -230,6 +233,26 @@ func (g *Grid) background(f func(ctx context.Context)) bool {
 		f(ctx)
 	})
 	return true
+}
+
+// later is background that waits for its turn.
+func (g *Grid) later(f func(ctx context.Context)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return
+	}
+	g.tidy.Go(func() {
+		select {
+		case g.slots <- struct{}{}:
+		case <-g.ctx.Done():
+			return
+		}
+		defer func() { <-g.slots }()
+		ctx, cancel := context.WithTimeout(g.ctx, tidyTimeout)
+		defer cancel()
+		f(ctx)
+	})
 }
 
 // lockUpload makes uploads of one file take turns: they would share upload

@@ -16,6 +16,8 @@ type memServer struct {
 	partial map[caps.StorageIndex]map[storage.ShareNumber]*partial
 	written int64
 	advised int
+	leases  int // renewed
+	space   uint64
 	calls   map[string]int
 	full    bool
 	// fault, if set, is asked before each call; an error is the answer.
@@ -58,7 +60,7 @@ func (m *memServer) setFault(f func(ctx context.Context, call string) error) {
 }
 
 func (m *memServer) Version(ctx context.Context) (storage.Version, error) {
-	return storage.Version{}, m.enter(ctx, "version")
+	return storage.Version{AvailableSpace: m.space}, m.enter(ctx, "version")
 }
 
 func (m *memServer) Allocate(ctx context.Context, si caps.StorageIndex, shares []storage.ShareNumber, size int64, upload *storage.UploadSecret, _ *storage.LeaseSecrets) (storage.Allocation, error) {
@@ -134,12 +136,15 @@ func (m *memServer) Write(ctx context.Context, si caps.StorageIndex, n storage.S
 	return missing, nil
 }
 
-func (m *memServer) Abort(ctx context.Context, si caps.StorageIndex, n storage.ShareNumber, _ *storage.UploadSecret) error {
+func (m *memServer) Abort(ctx context.Context, si caps.StorageIndex, n storage.ShareNumber, upload *storage.UploadSecret) error {
 	if err := m.enter(ctx, "abort"); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if p := m.partial[si][n]; p != nil && p.secret != string(upload.Bytes()) {
+		return storage.ErrUnauthorized
+	}
 	delete(m.partial[si], n)
 	return nil
 }
@@ -171,8 +176,17 @@ func (m *memServer) Read(ctx context.Context, _ storage.Kind, si caps.StorageInd
 	return copy(p, data[min(offset, int64(len(data))):]), nil
 }
 
-func (m *memServer) AddLease(ctx context.Context, _ caps.StorageIndex, _ *storage.LeaseSecrets) error {
-	return m.enter(ctx, "lease")
+func (m *memServer) AddLease(ctx context.Context, si caps.StorageIndex, _ *storage.LeaseSecrets) error {
+	if err := m.enter(ctx, "lease"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.whole[si]) == 0 {
+		return storage.ErrNotFound
+	}
+	m.leases++
+	return nil
 }
 
 func (m *memServer) AdviseCorrupt(ctx context.Context, _ storage.Kind, _ caps.StorageIndex, _ storage.ShareNumber, _ string) error {

@@ -28,6 +28,7 @@ type upload struct {
 	cands     []*candidate // in permuted order
 	asked     int          // the first so many of cands are in play
 	pushed    int          // shares sent
+	repairs   bool         // it is a repair: what can be placed is success
 }
 
 // A candidate is one server as this upload knows it.
@@ -42,6 +43,30 @@ type candidate struct {
 	has      map[int]bool // shares it holds whole
 	sent     map[int]bool // those of has that we sent
 	ready    map[int]bool // shares that it has reserved space for
+	not      map[int]bool // shares that it holds corrupt, and can not take
+}
+
+func (g *Grid) newCandidate(si caps.StorageIndex, s Server) *candidate {
+	return &candidate{
+		server: s,
+		secret: g.cfg.LeaseSecret.uploadFor(si, s),
+		lease:  g.cfg.LeaseSecret.leaseFor(si, s),
+		open:   true,
+		has:    make(map[int]bool),
+		sent:   make(map[int]bool),
+		ready:  make(map[int]bool),
+		not:    make(map[int]bool),
+	}
+}
+
+// known is what plans know of the candidate.
+func (c *candidate) known() placement.Server {
+	return placement.Server{
+		Has:   slices.Collect(maps.Keys(c.has)),
+		Ready: slices.Collect(maps.Keys(c.ready)),
+		Open:  c.open && c.failures < giveUpAfter,
+		Not:   slices.Collect(maps.Keys(c.not)),
+	}
 }
 
 // giveUpAfter is how many failures end a server's part in an upload. One is
@@ -52,15 +77,7 @@ func (g *Grid) newUpload(si caps.StorageIndex, shareSize int64, opts UploadOptio
 	u := &upload{g: g, opts: opts, si: si, shareSize: shareSize}
 	seed := func(s Server) []byte { return s.Seed }
 	for _, s := range placement.Permute(si, g.cfg.Servers(), seed) {
-		u.cands = append(u.cands, &candidate{
-			server: s,
-			secret: g.cfg.LeaseSecret.uploadFor(si, s),
-			lease:  g.cfg.LeaseSecret.leaseFor(si, s),
-			open:   true,
-			has:    make(map[int]bool),
-			sent:   make(map[int]bool),
-			ready:  make(map[int]bool),
-		})
+		u.cands = append(u.cands, g.newCandidate(si, s))
 	}
 	u.asked = min(len(u.cands), 2*opts.Total)
 	return u
@@ -70,11 +87,7 @@ func (g *Grid) newUpload(si caps.StorageIndex, shareSize int64, opts UploadOptio
 func (u *upload) plan() placement.Layout {
 	servers := make([]placement.Server, u.asked)
 	for i, c := range u.cands[:u.asked] {
-		servers[i] = placement.Server{
-			Has:   slices.Collect(maps.Keys(c.has)),
-			Ready: slices.Collect(maps.Keys(c.ready)),
-			Open:  c.open && c.failures < giveUpAfter,
-		}
+		servers[i] = c.known()
 	}
 	return placement.Plan(u.opts.Total, u.opts.Happy, servers)
 }
@@ -192,7 +205,7 @@ func (u *upload) enough(pending map[int][]storage.ShareNumber) bool {
 	servers := make([]placement.Server, u.asked)
 	for i, c := range u.cands[:u.asked] {
 		if _, ok := pending[i]; !ok && c.answered {
-			servers[i] = placement.Server{Has: slices.Collect(maps.Keys(c.has)), Ready: slices.Collect(maps.Keys(c.ready)), Open: c.open && c.failures < giveUpAfter}
+			servers[i] = c.known()
 		}
 	}
 	lay := placement.Plan(u.opts.Total, u.opts.Happy, servers)
@@ -209,7 +222,7 @@ func (u *upload) note(a answer) {
 	}
 	c.answered = true
 	for _, n := range a.allocation.AlreadyHave {
-		if int(n) < u.opts.Total {
+		if int(n) < u.opts.Total && !c.not[int(n)] {
 			c.has[int(n)] = true
 			delete(c.ready, int(n))
 		}

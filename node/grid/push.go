@@ -62,8 +62,11 @@ func (u *upload) push(ctx context.Context, enc *immutable.Encoder, lay placement
 var errReplan = errors.New("too many servers failed in mid-upload")
 
 // hopeless reports whether what is held and what is still being sent do not
-// make the upload happy.
+// make the upload happy; of a repair, whether nothing is sent any more.
 func (p *push) hopeless() bool {
+	if p.u.repairs {
+		return p.failures() == len(p.queues)
+	}
 	return len(p.queues) > 0 && !p.worksWithout(nil)
 }
 

@@ -53,12 +53,13 @@ type holder struct {
 // A remote is one share at one server. Its fields are guarded by the search,
 // except share and err, which opened guards.
 type remote struct {
-	h      *holder
-	n      int
-	bad    bool
-	opened chan struct{} // nil before somebody opens it; closed when that ended
-	share  *immutable.Share
-	err    error
+	h       *holder
+	n       int
+	bad     bool          // it is of no use
+	corrupt bool          // because its bytes are wrong
+	opened  chan struct{} // nil before somebody opens it; closed when that ended
+	share   *immutable.Share
+	err     error
 }
 
 func (g *Grid) newSearch(c *caps.CHKVerifier, dec *immutable.Decoder) *search {
@@ -236,10 +237,10 @@ func (s *search) corrupt(r *remote) {
 	if r.bad {
 		return
 	}
-	r.bad, r.h.corrupt = true, true
+	r.bad, r.corrupt, r.h.corrupt = true, true, true
 	server := r.h.server
 	s.g.cfg.Log.Warn("a storage server holds a corrupt share", "server", server.label(), "share", r.n, "file", s.si)
-	s.g.background(func(ctx context.Context) {
+	s.g.later(func(ctx context.Context) {
 		// Best effort: the server's operator learns of it another time.
 		_ = server.Storage.AdviseCorrupt(ctx, storage.Immutable, s.si, storage.ShareNumber(r.n), "a hash of the share does not match")
 	})

@@ -226,7 +226,7 @@ func (u *upload) again() bool {
 // different shares, is a success. Where happy is below needed, happiness says
 // nothing about whether the file can be read again.
 func (u *upload) satisfied(happiness, shares int) bool {
-	return happiness >= u.opts.Happy && shares >= u.opts.Needed
+	return u.repairs || happiness >= u.opts.Happy && shares >= u.opts.Needed
 }
 
 // held lists, for each share that somebody holds, who does.
