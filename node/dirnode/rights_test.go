@@ -206,8 +206,28 @@ func TestNoWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := tree.SetMetadata(ctx, dir, "n", dirnode.Metadata(`{}`)); err != nil {
+		t.Fatal(err)
+	}
 	if l, err := tree.List(ctx, dir); err != nil || l.Entries[0].Child.Write != nil {
-		t.Errorf("Mkdir: %v", err)
+		t.Errorf("Mkdir keeps a write cap beside no-write: %v", err)
+	}
+}
+
+// A no-write that others wrote beside a write cap counts as well.
+func TestNoWriteOfOthers(t *testing.T) {
+	m, tree := newTree(t)
+	root, err := tree.Mkdir(t.Context(), dirnode.CreateOptions{}, []dirnode.Entry{{Name: "n", Child: child(t, parse(t, writeCap))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, _ := m.get(root)
+	_, inner, _ := bytes.Cut(content, []byte(":"))
+	inner = bytes.TrimSuffix(inner, []byte("2:{},,"))
+	m.set(root, []byte(netstring(string(inner), netstring(`{"no-write": true}`))))
+	e, err := tree.Get(t.Context(), root, "n")
+	if err != nil || e.Child.Write != nil || e.Child.Read == nil {
+		t.Errorf("Get: %v, write cap %v", err, e.Child.Write != nil)
 	}
 }
 
@@ -253,7 +273,12 @@ func TestMkdirImmutable(t *testing.T) {
 			t.Errorf("%s: Link: got %v, want ErrReadOnly", tt.name, err)
 		}
 	}
-	d, err := tree.MkdirImmutable(ctx, nil)
+	// The place promises what the prefix does.
+	d, err := tree.MkdirImmutable(ctx, []dirnode.Entry{{Name: "n", Child: imm}})
+	if err != nil || !bytes.Contains(d.File().(*caps.LIT).Data(), []byte(",3:x:y,")) {
+		t.Errorf("MkdirImmutable of an unknown cap: %v", err)
+	}
+	d, err = tree.MkdirImmutable(ctx, nil)
 	if err != nil || d.Reveal() != "URI:DIR2-LIT:" {
 		t.Errorf("MkdirImmutable of nothing: %v", err)
 	}

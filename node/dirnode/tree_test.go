@@ -192,6 +192,15 @@ func TestNewerBase(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
+	t.Run("what was replaced", func(t *testing.T) {
+		m, tree, other, root := ctx(t)
+		m.stale = func() { link(t, other, root, "there", lit("2")) }
+		links := []dirnode.Link{{Name: "there", Child: lit("3")}}
+		replaced, err := tree.LinkMany(t.Context(), root, links, dirnode.Always)
+		if err != nil || len(replaced) != 1 || !replaced[0].Child.Equal(lit("2")) {
+			t.Errorf("LinkMany: replaced %d, %v", len(replaced), err)
+		}
+	})
 	t.Run("unlink is done already", func(t *testing.T) {
 		m, tree, other, root := ctx(t)
 		m.stale = func() {
@@ -360,6 +369,10 @@ func TestMkdirPathRace(t *testing.T) {
 	d, err := tree.MkdirPath(t.Context(), root, []string{"a", "b", "c"}, dirnode.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The root, two of the others, three and then another b of ours.
+	if m.creates != 1+2+3+1 {
+		t.Errorf("%d creates", m.creates)
 	}
 	n, err := tree.Resolve(t.Context(), root, []string{"a", "b", "c"})
 	if err != nil || n.Child.Write.Reveal() != d.Reveal() {
