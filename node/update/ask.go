@@ -1,0 +1,196 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"lafs/node/grid"
+	"lafs/shares/caps"
+	"lafs/shares/storage"
+)
+
+// A peer is what is remembered of one server.
+type peer struct {
+	suspect  bool // it let us wait, and has not answered since
+	underWay int
+}
+
+// An answer is what came of one request.
+type answer struct {
+	server grid.Server
+	err    error
+	storage.SlotAnswer
+	// counts: the versions that State names are the owner's, so that it may
+	// be counted. Only read and promised states are looked at.
+	counts bool
+	parts  []part
+}
+
+// A round is one message to several servers.
+type round struct {
+	si      caps.StorageIndex
+	servers []grid.Server
+	// request makes the message for servers[i].
+	request func(i int) storage.SlotRequest
+	// look is run on every answer as it comes, at once with others; nil for
+	// answers of which only Done is used.
+	look func(*answer)
+	// enough says that the answers decide, without the others. least is how
+	// many answers without error are worth going on with.
+	enough func([]*answer) bool
+	least  int
+}
+
+// ask sends a round and returns the answers when they are enough; else when
+// all came, or at least least and some time has passed. Requests that are
+// left behind go on in the background.
+func (e *Engine) ask(ctx context.Context, r round) []*answer {
+	start := time.Now()
+	came := make(chan *answer, len(r.servers))
+	for i, s := range r.servers {
+		if !e.background(func() { came <- e.request(r, i, s) }) {
+			came <- &answer{server: s, err: ErrClosed}
+		}
+	}
+	waiting := map[string]bool{}
+	for _, s := range r.servers {
+		waiting[s.ID] = true
+	}
+	var out []*answer
+	var grace <-chan time.Time
+	good := 0
+	for len(waiting) > 0 {
+		select {
+		case a := <-came:
+			delete(waiting, a.server.ID)
+			out = append(out, a)
+			if a.err == nil {
+				good++
+			}
+		case <-grace:
+			e.suspect(waiting)
+			return out
+		case <-ctx.Done():
+			return out
+		}
+		if r.enough(out) {
+			return out
+		}
+		if good < r.least {
+			continue
+		}
+		if e.allSuspect(waiting) {
+			return out
+		}
+		if grace == nil {
+			t := time.NewTimer(max(leastGrace, time.Since(start)))
+			defer t.Stop()
+			grace = t.C
+		}
+	}
+	return out
+}
+
+func (e *Engine) request(r round, i int, s grid.Server) *answer {
+	a := &answer{server: s}
+	switch {
+	case s.Slots == nil && s.Storage == nil:
+		a.err = storage.ErrUnreachable // it is on the list and not known now
+	case s.Slots == nil:
+		a.err = ErrNoSlots
+	case !e.begin(s.ID):
+		a.err = storage.ErrUnreachable
+	default:
+		ctx, cancel := context.WithTimeout(e.ctx, askTimeout)
+		defer cancel()
+		a.SlotAnswer, a.err = s.Slots.Slot(ctx, r.si, r.request(i))
+		e.end(s.ID, a.err)
+	}
+	if a.err == nil && r.look != nil {
+		r.look(a)
+	}
+	return a
+}
+
+// peer returns what is remembered of a server. The caller holds mu.
+func (e *Engine) peer(id string) *peer {
+	p := e.peers[id]
+	if p == nil {
+		p = &peer{}
+		e.peers[id] = p
+	}
+	return p
+}
+
+// begin counts a request; it is false when too many wait for a server that
+// does not answer.
+func (e *Engine) begin(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.peer(id)
+	if p.suspect && p.underWay >= queued {
+		return false
+	}
+	p.underWay++
+	return true
+}
+
+func (e *Engine) end(id string, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := e.peer(id)
+	p.underWay--
+	switch {
+	case errors.Is(err, context.Canceled):
+	case errors.Is(err, storage.ErrUnreachable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, storage.ErrStateLost):
+		p.suspect = true
+	default:
+		p.suspect = false
+	}
+}
+
+func (e *Engine) suspect(ids map[string]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id := range ids {
+		e.peer(id).suspect = true
+	}
+}
+
+func (e *Engine) allSuspect(ids map[string]bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id := range ids {
+		if !e.peer(id).suspect {
+			return false
+		}
+	}
+	return true
+}
+
+// trusted counts the servers that answer, as far as is known.
+func (e *Engine) trusted(servers []grid.Server) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for _, s := range servers {
+		if s.Slots != nil && !e.peer(s.ID).suspect {
+			n++
+		}
+	}
+	return n
+}
+
+// definite says that a request was not carried out and will not be.
+func definite(a *answer) bool {
+	if a.err == nil {
+		return !a.Done
+	}
+	for _, err := range []error{storage.ErrUnauthorized, storage.ErrNoSpace, storage.ErrTooLarge, storage.ErrBadRequest, storage.ErrStateLost, ErrNoSlots} {
+		if errors.Is(a.err, err) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,247 @@
+package update
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"lafs/shares/agree"
+	"lafs/shares/caps"
+	"lafs/shares/mutable"
+	"lafs/shares/storage"
+)
+
+// firstFetch is how much of every share a reading brings: with it, small
+// objects take one trip.
+const firstFetch = 32 << 10
+
+// A version is one version with its content.
+type version struct {
+	id        agree.VersionID
+	ancestors []agree.VersionID // newest first
+	data      []byte
+	// partial: data is a part of size bytes.
+	partial bool
+	size    int64
+	salts   []byte
+	// shares has all of them, whole, by number; nil until they are needed.
+	shares [][]byte
+}
+
+// lineage is what a version built on v has as ancestors.
+func (v *version) lineage() []agree.VersionID {
+	if v.id.IsZero() {
+		return nil
+	}
+	all := append([]agree.VersionID{v.id}, v.ancestors...)
+	return all[:min(len(all), storage.MaxAncestors)]
+}
+
+// descends says whether v is u or built on it.
+func (v *version) descends(u agree.VersionID) bool {
+	return v.id == u || slices.Contains(v.ancestors, u)
+}
+
+// open verifies k shares of a version as far as they are needed, reading
+// what is missing, and returns them. Those that are wrong are left out and
+// others take their place.
+func (e *Engine) open(ctx context.Context, o *object, v *view, id agree.VersionID, whole bool) ([]*mutable.Share, error) {
+	var todo []part
+	var good []*mutable.Share
+	taken := map[storage.ShareNumber]bool{}
+	for _, p := range v.parts {
+		if p.version == id {
+			todo = append(todo, p)
+		}
+	}
+	// What is here whole comes first.
+	slices.SortStableFunc(todo, func(a, b part) int { return missing(a) - missing(b) })
+	for {
+		if len(todo) == 0 {
+			return nil, fmt.Errorf("%w: %d good shares of version %d were found", mutable.ErrTooFew, len(good), id.Seq)
+		}
+		want := todo[0].header.Needed - len(good)
+		var batch, rest []part
+		inBatch := map[storage.ShareNumber]bool{}
+		for _, p := range todo {
+			switch {
+			case taken[p.number]:
+			case len(batch) < want && !inBatch[p.number]:
+				inBatch[p.number] = true
+				batch = append(batch, p)
+			default:
+				rest = append(rest, p)
+			}
+		}
+		todo = rest
+		opened := make([]*mutable.Share, len(batch))
+		together(len(batch), func(i int) { opened[i] = e.openPart(ctx, o, batch[i], whole) })
+		for i, s := range opened {
+			if s == nil {
+				continue
+			}
+			taken[batch[i].number] = true
+			good = append(good, s)
+		}
+		if len(good) > 0 && len(good) >= good[0].Needed {
+			return good, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// together runs f(0) to f(n-1) at once and waits for all.
+func together(n int, f func(i int)) {
+	var wait sync.WaitGroup
+	for i := range n {
+		wait.Go(func() { f(i) })
+	}
+	wait.Wait()
+}
+
+func missing(p part) int {
+	if int64(len(p.share.Data)) < p.share.Size {
+		return 1
+	}
+	return 0
+}
+
+// openPart verifies one share; nil if it is not good.
+func (e *Engine) openPart(ctx context.Context, o *object, p part, whole bool) *mutable.Share {
+	r := &partReader{e: e, o: o, part: p}
+	if whole && missing(p) > 0 {
+		rest, err := r.fetch(ctx, int64(len(p.share.Data)), p.share.Size-int64(len(p.share.Data)))
+		if err != nil {
+			return nil
+		}
+		r.part.share.Data = slices.Concat(p.share.Data, rest)
+	}
+	s, err := mutable.OpenShare(ctx, o.fingerprint, int(p.number), r)
+	if err != nil || s.Seq != p.version.Seq || s.Root != p.version.Root {
+		return nil
+	}
+	return s
+}
+
+// A partReader reads a share of which the beginning is here.
+type partReader struct {
+	e *Engine
+	o *object
+	part
+}
+
+// ReadShare implements mutable.ShareReader.
+func (r *partReader) ReadShare(ctx context.Context, offset int64, p []byte) (int, error) {
+	n := int64(len(p))
+	here := int64(len(r.share.Data))
+	if offset+n <= here || here == r.share.Size {
+		if offset >= here {
+			return 0, nil
+		}
+		return copy(p, r.share.Data[offset:]), nil
+	}
+	b, err := r.fetch(ctx, offset, min(n, r.share.Size-offset))
+	return copy(p, b), err
+}
+
+// fetch reads from the server. The share must still be of the version that
+// it was.
+func (r *partReader) fetch(ctx context.Context, offset, n int64) ([]byte, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	a, err := r.server.Slots.Slot(ctx, r.o.si, storage.SlotRequest{Message: agree.Read{}, Fetch: n, From: offset})
+	if err != nil {
+		return nil, err
+	}
+	set := a.Older
+	switch {
+	case a.Foreign && r.foreign, !a.Foreign && a.State.Current == r.version:
+		set = a.Current
+	case a.Foreign && a.State.Current == r.version, !a.Foreign && a.State.Base.Version == r.version:
+		set = a.Base
+	}
+	s, ok := set[r.number]
+	if !ok || int64(len(s.Data)) != n {
+		return nil, fmt.Errorf("%w: it changed while it was being read", storage.ErrNotFound)
+	}
+	return s.Data, nil
+}
+
+// load rebuilds a version's content, from the engine's memory if it is
+// there. w may be nil; with it the object's key is learnt.
+func (e *Engine) load(ctx context.Context, o *object, w *caps.MutableWriter, v *view, id agree.VersionID) (*version, error) {
+	if id.IsZero() {
+		return &version{}, nil
+	}
+	if got := o.remembered(id); got != nil {
+		return got, nil
+	}
+	shares, err := e.open(ctx, o, v, id, true)
+	if err != nil {
+		return nil, err
+	}
+	if w != nil && o.privateKey() == nil {
+		for _, s := range shares {
+			if key, err := s.Key(w); err == nil {
+				o.setKey(key)
+				break
+			}
+		}
+	}
+	out := &version{id: id, ancestors: v.ancestors(id)}
+	out.data, err = mutable.Decode(ctx, o.readKey, shares, 0, shares[0].DataSize)
+	if err != nil {
+		return nil, err
+	}
+	out.salts = shares[0].Salt[:]
+	if h := shares[0].Header; h.Format == mutable.MDMF {
+		out.salts = nil
+		if h.Segments() > 0 {
+			blocks, err := shares[0].Blocks(ctx, 0, h.Segments())
+			if err != nil {
+				return nil, err
+			}
+			for _, b := range blocks {
+				out.salts = append(out.salts, b.Salt[:]...)
+			}
+		}
+	}
+	return out, nil
+}
+
+// complete makes all shares of a version that was read: the salts make them
+// the same again but for the signature.
+func (e *Engine) complete(o *object, l *layout, v *version) error {
+	if v.id.IsZero() || v.shares != nil {
+		return nil
+	}
+	made, err := mutable.Encode(o.privateKey(), mutable.Params{Format: o.format, Needed: l.needed, Total: l.total,
+		Salts: bytes.NewReader(v.salts)}, v.id.Seq, v.data)
+	if err != nil {
+		return err
+	}
+	if made.Header.Root != v.id.Root {
+		return fmt.Errorf("%w: its shares cannot be made again", mutable.ErrCorrupt)
+	}
+	v.shares = made.Shares
+	return nil
+}
+
+// sharesOf picks a voter's.
+func (v *version) sharesOf(t voter) map[storage.ShareNumber][]byte {
+	if v.shares == nil {
+		return nil
+	}
+	out := make(map[storage.ShareNumber][]byte, len(t.shares))
+	for _, n := range t.shares {
+		out[n] = v.shares[n]
+	}
+	return out
+}

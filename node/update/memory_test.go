@@ -1,0 +1,194 @@
+package update_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"lafs/node/grid"
+	"lafs/node/update"
+	"lafs/shares/agree"
+	"lafs/shares/caps"
+	"lafs/shares/mutable"
+	"lafs/shares/storage"
+)
+
+// A fault is what is wrong with a server at present.
+type fault int
+
+const (
+	healthy    fault = iota
+	dead             // refuses at once
+	stalled          // never answers, and does nothing
+	forgets          // does it, and the answer is lost
+	halfForget       // forgets half of the time
+)
+
+// A memServer keeps slots in memory behind package agree's rules.
+type memServer struct {
+	id  string
+	rtt time.Duration
+
+	mu    sync.Mutex
+	fault fault
+	rng   *rand.Rand
+	slots map[caps.StorageIndex]*memSlot
+	after func(s *memServer, si caps.StorageIndex) // runs under mu after each change
+}
+
+type memSlot struct {
+	state         agree.State
+	ancestors     []agree.VersionID
+	placement     []byte
+	current, base map[storage.ShareNumber][]byte
+}
+
+func (s *memServer) set(f fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+func (s *memServer) ReadTestWrite(context.Context, caps.StorageIndex, *storage.WriteEnabler, *storage.LeaseSecrets,
+	map[storage.ShareNumber]storage.TestWrite, []storage.Span) (bool, map[storage.ShareNumber][][]byte, error) {
+	return false, nil, storage.ErrBroken
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *memServer) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
+	s.mu.Lock()
+	f := s.fault
+	jitter := time.Duration(0)
+	if s.rtt > 0 {
+		jitter = time.Duration(s.rng.Int64N(int64(s.rtt)/4 + 1))
+	}
+	lost := f == forgets || f == halfForget && s.rng.IntN(2) == 0
+	s.mu.Unlock()
+	if err := sleep(ctx, s.rtt/2+jitter); err != nil && f != forgets {
+		return storage.SlotAnswer{}, err
+	}
+	switch f {
+	case dead:
+		return storage.SlotAnswer{}, storage.ErrUnreachable
+	case stalled:
+		<-ctx.Done()
+		return storage.SlotAnswer{}, ctx.Err()
+	}
+	a, err := s.step(si, req)
+	if lost {
+		<-ctx.Done()
+		return storage.SlotAnswer{}, ctx.Err()
+	}
+	if sleep(ctx, s.rtt/2) != nil {
+		return storage.SlotAnswer{}, ctx.Err()
+	}
+	return a, err
+}
+
+// step does what a message says.
+func (s *memServer) step(si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	slot := s.slots[si]
+	if slot == nil {
+		slot = &memSlot{}
+	}
+	next, done := slot.state.Apply(req.Message)
+	a := storage.SlotAnswer{Done: done}
+	if done && next != slot.state {
+		held := func(v agree.VersionID, given map[storage.ShareNumber][]byte) map[storage.ShareNumber][]byte {
+			if v.IsZero() {
+				return nil
+			}
+			out := map[storage.ShareNumber][]byte{}
+			if v == slot.state.Current {
+				maps.Copy(out, slot.current)
+			} else if v == slot.state.Base.Version {
+				maps.Copy(out, slot.base)
+			}
+			maps.Copy(out, given)
+			return out
+		}
+		n := &memSlot{state: next, ancestors: slot.ancestors, placement: slot.placement}
+		n.current = held(next.Current, req.Shares)
+		if !next.Committed && !next.Base.Itself {
+			n.base = held(next.Base.Version, req.Base)
+		}
+		if !next.Current.IsZero() && len(n.current) == 0 || !next.Committed && !next.Base.Itself && !next.Base.Version.IsZero() && len(n.base) == 0 {
+			a.Done, a.Missing = false, true
+		} else {
+			for _, data := range n.current {
+				h, err := mutable.ParseHeader(data)
+				if err != nil || h.Seq != next.Current.Seq || h.Root != next.Current.Root {
+					return storage.SlotAnswer{}, storage.ErrBadRequest
+				}
+			}
+			if next.Current != slot.state.Current {
+				n.ancestors = req.Ancestors
+			}
+			if n.placement == nil {
+				n.placement = req.Placement
+			}
+			s.slots[si], slot = n, n
+			if s.after != nil {
+				s.after(s, si)
+			}
+		}
+	}
+	cut := func(set map[storage.ShareNumber][]byte) map[storage.ShareNumber]storage.SlotShare {
+		out := map[storage.ShareNumber]storage.SlotShare{}
+		for n, data := range set {
+			from := min(req.From, int64(len(data)))
+			to := min(from+req.Fetch, int64(len(data)))
+			out[n] = storage.SlotShare{Size: int64(len(data)), Data: data[from:to]}
+		}
+		return out
+	}
+	a.State, a.Ancestors, a.Placement = slot.state, slot.ancestors, slot.placement
+	a.Current, a.Base = cut(slot.current), cut(slot.base)
+	return a, nil
+}
+
+// A memGrid is servers in memory.
+type memGrid struct {
+	servers []*memServer
+}
+
+func newMemGrid(n int, rtt time.Duration, seed uint64) *memGrid {
+	g := &memGrid{}
+	for i := range n {
+		g.servers = append(g.servers, &memServer{id: fmt.Sprintf("v0-server%d", i), rtt: rtt,
+			rng: rand.New(rand.NewPCG(seed, uint64(i))), slots: map[caps.StorageIndex]*memSlot{}})
+	}
+	return g
+}
+
+func (g *memGrid) list() []grid.Server {
+	var out []grid.Server
+	for i, s := range g.servers {
+		out = append(out, grid.Server{ID: s.id, Seed: []byte(s.id), TubID: [20]byte{byte(i)}, Slots: s})
+	}
+	return out
+}
+
+func (g *memGrid) engine(needed, total int, seed uint64) *update.Engine {
+	e, err := update.New(update.Config{Needed: needed, Total: total, LeaseSecret: grid.NewLeaseSecret([32]byte{byte(seed)}),
+		Servers: g.list, Rand: rand.NewPCG(seed, 7)})
+	if err != nil {
+		panic(err)
+	}
+	return e
+}

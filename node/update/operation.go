@@ -1,0 +1,283 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"lafs/node/grid"
+	"lafs/shares/agree"
+	"lafs/shares/caps"
+	"lafs/shares/mutable"
+	"lafs/shares/storage"
+)
+
+const (
+	// starvedRounds without a quorum end an operation.
+	starvedRounds = 5
+	// politeRounds is how often an operation gives way to another writer
+	// before it takes a classic ballot all the same.
+	politeRounds = 3
+)
+
+// An operation carries out one batch of changes: UPDATES.md, section 4. It
+// is used by one goroutine.
+type operation struct {
+	e     *Engine
+	o     *object
+	w     *caps.MutableWriter
+	batch []*change
+
+	l       *layout
+	servers []grid.Server
+
+	// base is the chosen version that a fast write can be built on, in
+	// ballot; nil if it is not known. fresh: servers said so in this
+	// operation.
+	base   *version
+	ballot agree.Ballot
+	fresh  bool
+
+	// open are the versions sent out that may yet be chosen. One is dropped
+	// only when it is known that it never can.
+	open []*attempt
+
+	maxN, maxSeq uint64
+	tries        int
+	starved      int
+	polite       int
+	last         agree.Ballot // the highest seen when it last gave way
+	round        time.Duration
+	reason       error
+	finished     bool
+}
+
+// run goes on until every change has its result.
+func (op *operation) run(ctx context.Context) {
+	op.l = op.o.place()
+	op.base, op.ballot = op.o.known()
+	for !op.finished {
+		if ctx.Err() != nil {
+			op.giveUp(op.e.closedOr(context.Cause(ctx)))
+			return
+		}
+		if op.starved >= starvedRounds {
+			op.giveUp(op.reason)
+			return
+		}
+		if op.l != nil {
+			op.servers = op.e.servers(op.l)
+		}
+		switch few := op.l != nil && op.e.trusted(op.servers) < op.l.quorums.Fast; {
+		case op.base != nil && len(op.open) == 0 && !few:
+			op.fast(ctx)
+		case op.l != nil && few && op.tries == 0:
+			// A write in one step would fail: the promises tell the newest
+			// version as well.
+			op.classic(ctx)
+		default:
+			op.slow(ctx)
+		}
+		op.tries++
+	}
+}
+
+// giveUp ends all changes.
+func (op *operation) giveUp(reason error) {
+	op.finished = true
+	op.o.doubt()
+	for _, c := range op.batch {
+		why := reason
+		if err := c.ctx.Err(); err != nil && op.e.ctx.Err() == nil {
+			why = errors.Join(err, op.reason)
+		}
+		if len(op.open) > 0 {
+			c.finish(&UnknownOutcomeError{why})
+		} else {
+			c.finish(&NotDoneError{why})
+		}
+	}
+}
+
+// deliver ends all changes with results.
+func (op *operation) deliver(results []error) {
+	op.finished = true
+	for i, c := range op.batch {
+		c.finish(results[i])
+	}
+}
+
+// fast tries to write in one step on top of base.
+func (op *operation) fast(ctx context.Context) {
+	data, results, changed, failed := op.build(op.base)
+	if !changed || failed {
+		if !op.fresh {
+			// The base is remembered: it may not be the newest any more, and
+			// what fails on it, or leaves it as it is, might not.
+			op.base = nil
+			op.o.doubt()
+			return
+		}
+		if !changed {
+			op.deliver(results)
+			return
+		}
+	}
+	a, err := op.attempt(op.base, data, results, op.ballot.Next())
+	if err != nil {
+		op.giveUp(err)
+		return
+	}
+	base, ballot := op.base, op.ballot
+	op.base, op.fresh = nil, false
+	op.o.doubt()
+	answers := op.send(ctx, op.l.quorums.Fast, func(i int) storage.SlotRequest {
+		return op.install(i, agree.Fast{Old: base.id, Ballot: ballot, New: a.id}, a.version)
+	})
+	if yes(answers) >= op.l.quorums.Fast {
+		op.chosen(a.version, a.order, true)
+		op.ack(a)
+		return
+	}
+	if refused(answers) == len(op.servers) {
+		// All have said no: nobody holds it, and nobody ever will.
+		op.open = nil
+	}
+}
+
+// attempt makes the version that puts data on top of base, and counts it as
+// sent out.
+func (op *operation) attempt(base *version, data []byte, results []error, b agree.Ballot) (*attempt, error) {
+	seq := max(op.maxSeq, base.id.Seq) + 1
+	made, err := mutable.Encode(op.o.privateKey(), mutable.Params{Format: op.o.format, Needed: op.l.needed, Total: op.l.total}, seq, data)
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(made.Shares[0])) > storage.MaxSlotShare {
+		return nil, storage.ErrTooLarge
+	}
+	op.maxSeq = seq
+	id := agree.VersionID{Seq: seq, Root: made.Header.Root}
+	a := &attempt{&version{id: id, ancestors: base.lineage(), data: data, shares: made.Shares}, b, results}
+	op.open = append(op.open, a)
+	return a, nil
+}
+
+// install is a request that brings a version's shares.
+func (op *operation) install(i int, m agree.Message, v *version) storage.SlotRequest {
+	s := op.servers[i]
+	return storage.SlotRequest{Message: m, Enabler: enabler(op.w, s), Lease: op.e.cfg.LeaseSecret.Lease(op.o.si, s.TubID),
+		Shares: v.sharesOf(op.l.voters[i]), Ancestors: v.ancestors, Placement: op.l.raw}
+}
+
+// send asks for votes: quorum of them, and as many more as Config.Happy
+// wants of servers that answer.
+func (op *operation) send(ctx context.Context, quorum int, request func(i int) storage.SlotRequest) []*answer {
+	want := max(quorum, min(op.e.cfg.Happy, op.e.trusted(op.servers)))
+	start := time.Now()
+	answers := op.e.ask(ctx, round{si: op.o.si, servers: op.servers, request: request, least: op.l.quorums.Classic,
+		enough: func(answers []*answer) bool {
+			return yes(answers) >= want
+		}})
+	op.round = time.Since(start)
+	op.noticed(answers)
+	return answers
+}
+
+// noticed keeps what answers say about numbers.
+func (op *operation) noticed(answers []*answer) {
+	n, seq := highest(answers)
+	op.maxN, op.maxSeq = max(op.maxN, n), max(op.maxSeq, seq)
+	for _, a := range answers {
+		if a.err != nil && ctxErr(a.err) == nil {
+			op.reason = errors.Join(ErrTooFewServers, a.err)
+		}
+	}
+	if op.reason == nil {
+		op.reason = ErrTooFewServers
+	}
+}
+
+// ctxErr is err if a context ended.
+func ctxErr(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func yes(answers []*answer) (n int) {
+	for _, a := range answers {
+		if a.err == nil && a.Done {
+			n++
+		}
+	}
+	return n
+}
+
+func refused(answers []*answer) (n int) {
+	for _, a := range answers {
+		if definite(a) {
+			n++
+		}
+	}
+	return n
+}
+
+// mine returns the open version that v is, or is built on.
+func (op *operation) mine(v *version) *attempt {
+	for _, a := range op.open {
+		if v.descends(a.id) {
+			return a
+		}
+	}
+	return nil
+}
+
+// lostTrack: v may be built on an open version, and its list of ancestors
+// does not reach back so far.
+func (op *operation) lostTrack(v *version) bool {
+	if len(v.ancestors) < storage.MaxAncestors {
+		return false
+	}
+	oldest := v.ancestors[len(v.ancestors)-1].Seq
+	return slices.ContainsFunc(op.open, func(a *attempt) bool { return a.id.Seq < oldest })
+}
+
+// ack ends the batch with what a says.
+func (op *operation) ack(a *attempt) { op.deliver(a.results) }
+
+// chosen notes that v was chosen, in ballot b if sure, and tells the servers.
+func (op *operation) chosen(v *version, b agree.Ballot, sure bool) {
+	op.e.remember(op.o, v, b, sure)
+	if sure {
+		op.e.learn(op, v, b)
+	}
+}
+
+// learn tells all servers that v was chosen in b: first without its shares,
+// which those that voted have, then with them to those that lack them.
+func (e *Engine) learn(op *operation, v *version, b agree.Ballot) {
+	servers, l := op.servers, op.l
+	for i, s := range servers {
+		if s.Slots == nil {
+			continue
+		}
+		e.background(func() {
+			for _, with := range []*version{{ancestors: v.ancestors}, v} {
+				if !e.begin(s.ID) {
+					return
+				}
+				req := (&operation{e: e, o: op.o, w: op.w, l: l, servers: servers}).install(i, agree.Learn{Version: v.id, Ballot: b}, with)
+				ctx, cancel := context.WithTimeout(e.ctx, askTimeout)
+				a, err := s.Slots.Slot(ctx, op.o.si, req)
+				cancel()
+				e.end(s.ID, err)
+				if err != nil || !a.Missing || v.shares == nil {
+					return
+				}
+			}
+		})
+	}
+}

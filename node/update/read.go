@@ -1,0 +1,243 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lafs/node/grid"
+	"lafs/shares/agree"
+	"lafs/shares/caps"
+	"lafs/shares/mutable"
+	"lafs/shares/storage"
+)
+
+// Content is one version of an object.
+type Content struct {
+	Data    []byte
+	Version agree.VersionID
+}
+
+// tombstone is the content of the last version of a deleted object.
+const tombstone = "lafs: this object was deleted\n"
+
+// rights takes a cap apart; w is nil if it only reads. A directory's cap
+// gives what its file's gives.
+func rights(c caps.Cap) (r *caps.MutableReader, w *caps.MutableWriter, err error) {
+	if d, ok := c.(*caps.Directory); ok {
+		c = d.File()
+	}
+	switch c := c.(type) {
+	case *caps.MutableWriter:
+		return c.ReadOnly().(*caps.MutableReader), c, nil
+	case *caps.MutableReader:
+		return c, nil, nil
+	}
+	return nil, nil, fmt.Errorf("%w: a %s cap reads no mutable object", caps.ErrSyntax, c.Kind())
+}
+
+// Read returns a version that was the newest at some moment of the call.
+// With a write cap it also settles what a writer left half done; with a read
+// cap that may be ErrUndecided. ErrNotFound, ErrDeleted, ErrTooFewServers.
+func (e *Engine) Read(ctx context.Context, c caps.Cap) (Content, error) {
+	v, _, err := e.newest(ctx, c, func(ctx context.Context, o *object, w *caps.MutableWriter, v *view, id agree.VersionID) (*version, error) {
+		return e.load(ctx, o, w, v, id)
+	})
+	if err != nil {
+		return Content{}, err
+	}
+	if string(v.data) == tombstone {
+		return Content{}, ErrDeleted
+	}
+	return Content{Data: v.data, Version: v.id}, nil
+}
+
+// ReadRange returns length bytes from offset on, fewer at the end, and the
+// object's size. Of an MDMF object only the segments that are needed are
+// read.
+func (e *Engine) ReadRange(ctx context.Context, c caps.Cap, offset, length int64) ([]byte, int64, error) {
+	if offset < 0 || length < 0 {
+		return nil, 0, errors.New("a range before the beginning")
+	}
+	v, size, err := e.newest(ctx, c, func(ctx context.Context, o *object, w *caps.MutableWriter, v *view, id agree.VersionID) (*version, error) {
+		return e.loadRange(ctx, o, v, id, offset, length)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if size == int64(len(tombstone)) {
+		if whole, err := e.Read(ctx, c); err != nil {
+			return nil, 0, err
+		} else if whole.Version != v.id {
+			return e.ReadRange(ctx, c, offset, length)
+		}
+	}
+	return v.data, size, nil
+}
+
+// loadRange is load of a part; the version's salts hold nothing then.
+func (e *Engine) loadRange(ctx context.Context, o *object, v *view, id agree.VersionID, offset, length int64) (*version, error) {
+	if id.IsZero() {
+		return &version{}, nil
+	}
+	shares, err := e.open(ctx, o, v, id, o.format == mutable.SDMF)
+	if err != nil {
+		return nil, err
+	}
+	h := shares[0].Header
+	out := &version{id: id, size: h.DataSize, partial: true}
+	offset = min(offset, h.DataSize)
+	length = min(length, h.DataSize-offset)
+	if length == 0 {
+		return out, nil
+	}
+	first := int(offset / h.SegmentSize)
+	count := int((offset+length-1)/h.SegmentSize) - first + 1
+	blocks := make([][]mutable.Block, len(shares))
+	errs := make([]error, len(shares))
+	together(len(shares), func(i int) { blocks[i], errs[i] = shares[i].Blocks(ctx, first, count) })
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	for s := range count {
+		byNumber := map[int]mutable.Block{}
+		for i, share := range shares {
+			byNumber[share.Number()] = blocks[i][s]
+		}
+		text, err := h.DecodeSegment(o.readKey, first+s, byNumber)
+		if err != nil {
+			return nil, err
+		}
+		out.data = append(out.data, text...)
+	}
+	skip := offset - int64(first)*h.SegmentSize
+	out.data = out.data[skip : skip+length]
+	return out, nil
+}
+
+type loader func(ctx context.Context, o *object, w *caps.MutableWriter, v *view, id agree.VersionID) (*version, error)
+
+// readTries is how often a reader asks again before it says that it cannot
+// tell.
+const readTries = 8
+
+// newest finds the newest version and loads it.
+func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version, int64, error) {
+	r, w, err := rights(c)
+	if err != nil {
+		return nil, 0, err
+	}
+	ctx, cancel := e.bound(ctx)
+	defer cancel()
+	o := e.object(r)
+	for try := range readTries {
+		start := time.Now()
+		v := e.look(ctx, o)
+		switch {
+		case ctx.Err() != nil:
+			return nil, 0, errors.Join(e.closedOr(ctx.Err()), v.reason())
+		case v.layout == nil && v.foreign.IsZero():
+			if err := e.absent(v); err != nil {
+				return nil, 0, err
+			}
+		case !v.foreign.IsZero():
+			got, err := load(ctx, o, w, v, v.foreign)
+			return sized(got, err)
+		case v.settled():
+			d := v.decision
+			if d.Version.IsZero() {
+				return nil, 0, ErrNotFound
+			}
+			got, err := load(ctx, o, w, v, d.Version)
+			if err == nil {
+				if !got.partial {
+					e.remember(o, got, d.Ballot, d.Sure)
+				}
+				return sized(got, nil)
+			}
+			if !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, mutable.ErrTooFew) {
+				return nil, 0, err
+			}
+		case w != nil && v.decision.Verdict == agree.Possible:
+			// A writer settles it: a change that changes nothing.
+			if err := e.settle(ctx, w); err != nil {
+				return nil, 0, err
+			}
+			continue
+		}
+		if try == readTries-1 {
+			if v.decision.Verdict == agree.TooFew || !v.settled() && v.decision.Verdict != agree.Possible {
+				return nil, 0, v.reason()
+			}
+			break
+		}
+		e.wait(ctx, try, time.Since(start))
+	}
+	return nil, 0, ErrUndecided
+}
+
+func sized(v *version, err error) (*version, int64, error) {
+	if err != nil {
+		return nil, 0, err
+	}
+	return v, max(v.size, int64(len(v.data))), nil
+}
+
+// absent tells an object that is not there from one that cannot be seen.
+func (e *Engine) absent(v *view) error {
+	if 2*v.heard <= v.asked {
+		return nil
+	}
+	return ErrNotFound
+}
+
+func (e *Engine) closedOr(err error) error {
+	if e.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return err
+}
+
+// wait is the pause before the next try: about the time that a round takes,
+// and at random up to so much for each try before.
+func (e *Engine) wait(ctx context.Context, try int, round time.Duration) bool {
+	round = min(max(round, 20*time.Millisecond), 2*time.Second)
+	return pause(ctx, round/2+e.within(min(round<<min(try, 5), 20*time.Second)))
+}
+
+// look asks all servers for the object's state and the beginnings of its
+// shares.
+func (e *Engine) look(ctx context.Context, o *object) *view {
+	l := o.place()
+	var servers []grid.Server
+	least := 1
+	if l != nil {
+		servers, least = e.servers(l), l.quorums.Read
+	} else {
+		servers = e.candidates(o.si)
+		least = len(servers)/2 + 1
+	}
+	read := storage.SlotRequest{Message: agree.Read{}, Fetch: firstFetch}
+	var v *view
+	answers := e.ask(ctx, round{si: o.si, servers: servers, least: least,
+		request: func(int) storage.SlotRequest { return read },
+		look:    look(o.fingerprint),
+		enough: func(answers []*answer) bool {
+			v = see(o.fingerprint, l, answers, false)
+			return v.settled() && v.decision.Version.Seq >= o.oldest() && v.foreignDone()
+		}})
+	v = see(o.fingerprint, l, answers, false)
+	v.asked = len(servers)
+	if v.layout == nil {
+		return v
+	}
+	o.learn(v.layout)
+	if v.decision.Version.Seq < o.oldest() && v.decision.Verdict != agree.TooFew {
+		// Servers that were rolled back, or lie: this engine has seen a
+		// newer version chosen.
+		e.cfg.Log.Warn("servers show an older version of a mutable object than was chosen", "object", o.si)
+		v.decision = agree.Decision{}
+	}
+	return v
+}

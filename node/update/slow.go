@@ -1,0 +1,303 @@
+package update
+
+import (
+	"context"
+	"time"
+
+	"lafs/shares/agree"
+	"lafs/shares/storage"
+)
+
+// slow reads, and goes on as far as the answers allow.
+func (op *operation) slow(ctx context.Context) {
+	start := time.Now()
+	v := op.e.look(ctx, op.o)
+	op.round = time.Since(start)
+	op.noticed(v.answers)
+	for _, p := range v.parts {
+		op.maxSeq = max(op.maxSeq, p.version.Seq)
+	}
+	if op.l == nil {
+		op.l = v.layout
+	}
+	switch {
+	case op.l == nil && !v.foreign.IsZero():
+		op.adopt(ctx, v)
+		return
+	case op.l == nil:
+		if err := op.e.absent(v); err != nil {
+			op.giveUp(err)
+			return
+		}
+		fallthrough
+	case v.decision.Verdict == agree.TooFew:
+		op.reason = v.reason()
+		op.starved++
+		op.back(ctx)
+		return
+	}
+	op.servers = op.e.servers(op.l)
+	d := v.decision
+	if d.Verdict == agree.Chosen && v.foreign.IsZero() {
+		id := &version{id: d.Version, ancestors: v.ancestors(d.Version)}
+		if a := op.mine(id); a != nil {
+			if d.Sure && a.id == d.Version {
+				op.chosen(a.version, d.Ballot, true)
+			}
+			op.ack(a)
+			return
+		}
+		if len(op.open) > 0 && op.lostTrack(id) {
+			op.giveUp(errLostTrack)
+			return
+		}
+		if d.Sure {
+			op.drop(d.Ballot)
+			if len(op.open) == 0 && op.start(ctx, v, d) {
+				return
+			}
+		}
+	}
+	if op.givesWay(ctx, v) {
+		return
+	}
+	op.classic(ctx)
+}
+
+// drop forgets the open versions that can never be chosen, since another was
+// in ballot b.
+func (op *operation) drop(b agree.Ballot) {
+	kept := op.open[:0]
+	for _, a := range op.open {
+		if b.Less(a.order) {
+			kept = append(kept, a)
+		}
+	}
+	op.open = kept
+}
+
+// start makes the version that is chosen for sure the base of the next
+// write.
+func (op *operation) start(ctx context.Context, v *view, d agree.Decision) bool {
+	base, err := op.e.load(ctx, op.o, op.w, v, d.Version)
+	if err != nil || op.o.privateKey() == nil {
+		return false
+	}
+	op.base, op.ballot, op.fresh = base, d.Ballot, true
+	op.e.remember(op.o, base, d.Ballot, true)
+	return true
+}
+
+// givesWay waits where another writer is about to finish: somebody has
+// prepared, or another candidate has at least as many votes as ours.
+func (op *operation) givesWay(ctx context.Context, v *view) bool {
+	var promised agree.Ballot
+	votes := map[agree.VersionID]int{}
+	for _, a := range v.answers {
+		if promised.Less(a.State.Promised) {
+			promised = a.State.Promised
+		}
+		if a.State.Accepted == v.decision.Ballot {
+			votes[a.State.Current]++
+		}
+	}
+	own, other := 0, 0
+	for id, n := range votes {
+		if op.mine(&version{id: id}) != nil {
+			own = max(own, n)
+		} else {
+			other = max(other, n)
+		}
+	}
+	contended := v.decision.Ballot.Less(promised) || other >= own && other > 0 && v.decision.Verdict != agree.Chosen
+	if !contended || op.polite >= politeRounds && promised == op.last {
+		return false
+	}
+	if promised == op.last {
+		op.polite++
+	} else {
+		op.polite = 1
+	}
+	op.last = promised
+	op.back(ctx)
+	return true
+}
+
+// back waits before the next try.
+func (op *operation) back(ctx context.Context) { op.e.wait(ctx, op.tries, op.round) }
+
+// classic takes a ballot of its own: it collects promises, decides from
+// them, and writes.
+func (op *operation) classic(ctx context.Context) {
+	op.maxN = max(op.maxN+1, uint64(op.e.cfg.Now().UnixMilli()))
+	b := agree.Ballot{N: op.maxN, Nonce: op.e.nonce()}
+	v, ok := op.prepare(ctx, b)
+	if !ok {
+		op.back(ctx)
+		return
+	}
+	op.settleIn(ctx, b, v)
+}
+
+// prepare collects promises of a classic quorum.
+func (op *operation) prepare(ctx context.Context, b agree.Ballot) (*view, bool) {
+	q := op.l.quorums
+	start := time.Now()
+	answers := op.e.ask(ctx, round{si: op.o.si, servers: op.servers, least: q.Classic, look: look(op.o.fingerprint),
+		request: func(i int) storage.SlotRequest {
+			return storage.SlotRequest{Message: agree.Prepare{Ballot: b}, Enabler: enabler(op.w, op.servers[i]), Fetch: firstFetch}
+		},
+		enough: func(answers []*answer) bool {
+			v := see(op.o.fingerprint, op.l, answers, true)
+			return len(v.answers) >= q.Classic && v.settled() && v.foreignDone()
+		}})
+	op.round = time.Since(start)
+	op.noticed(answers)
+	v := see(op.o.fingerprint, op.l, answers, true)
+	if len(v.answers) < q.Classic {
+		if len(answers)-len(v.errs) < q.Classic {
+			op.starved++
+			op.reason = v.reason()
+		}
+		return nil, false
+	}
+	op.starved = 0
+	return v, true
+}
+
+// settleIn decides from promises in ballot b and writes what follows.
+func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
+	d := v.decision
+	if d.Version.Seq < op.o.oldest() && d.Verdict != agree.Possible {
+		op.starved++
+		op.back(ctx)
+		return
+	}
+	if d.Verdict == agree.Possible && !v.has(d.Base.Version) {
+		// Whatever is newest can be rebuilt from every classic quorum. The
+		// base cannot, so it is not the newest: the candidate is chosen.
+		d.Verdict, d.Base = agree.Chosen, agree.Base{Itself: true}
+	}
+	id := d.Version
+	if !v.foreign.IsZero() && d.Verdict != agree.Possible {
+		id = v.foreign
+	}
+	base, err := op.e.load(ctx, op.o, op.w, v, id)
+	if err == nil && op.o.privateKey() == nil && !base.id.IsZero() {
+		err = errNoKey
+	}
+	if err == nil && !base.id.IsZero() && op.o.privateKey() != nil {
+		err = op.e.complete(op.o, op.l, base)
+	}
+	if err != nil {
+		op.reason = err
+		op.starved++
+		op.back(ctx)
+		return
+	}
+	switch {
+	case d.Verdict == agree.Possible:
+		op.finishOther(ctx, b, v, d, base)
+	case id != d.Version:
+		// A Tahoe-LAFS client wrote it, on top of what it saw.
+		op.e.cfg.Log.Warn("a mutable object was written past lafs's protocol; the foreign version is taken over", "object", op.o.si)
+		base.ancestors = append([]agree.VersionID{d.Version}, v.ancestors(d.Version)...)
+		base.ancestors = base.ancestors[:min(len(base.ancestors), storage.MaxAncestors)]
+		op.affirm(ctx, b, base)
+	case op.mine(base) != nil:
+		op.affirm(ctx, b, base)
+	case len(op.open) > 0 && op.lostTrack(base):
+		op.giveUp(errLostTrack)
+	default:
+		op.writeOn(ctx, b, base)
+	}
+}
+
+// finishOther gets a candidate chosen that may be so already.
+func (op *operation) finishOther(ctx context.Context, b agree.Ballot, v *view, d agree.Decision, w *version) {
+	under, err := op.e.load(ctx, op.o, op.w, v, d.Base.Version)
+	if err == nil {
+		err = op.e.complete(op.o, op.l, under)
+	}
+	if err != nil {
+		op.reason = err
+		op.starved++
+		op.back(ctx)
+		return
+	}
+	if op.accept(ctx, b, w, d.Base, under) {
+		op.affirmed(b, w)
+	}
+}
+
+// affirm gets a version that is chosen already chosen in ballot b.
+func (op *operation) affirm(ctx context.Context, b agree.Ballot, x *version) {
+	if op.accept(ctx, b, x, agree.Base{Itself: true}, nil) {
+		op.affirmed(b, x)
+	}
+}
+
+// affirmed: x is chosen in b.
+func (op *operation) affirmed(b agree.Ballot, x *version) {
+	op.chosen(x, b, true)
+	if a := op.mine(x); a != nil {
+		op.ack(a)
+		return
+	}
+	if len(op.open) > 0 && op.lostTrack(x) {
+		op.giveUp(errLostTrack)
+		return
+	}
+	op.drop(b)
+	op.base, op.ballot, op.fresh = x, b, true
+}
+
+// writeOn puts the batch on top of x in ballot b.
+func (op *operation) writeOn(ctx context.Context, b agree.Ballot, x *version) {
+	data, results, changed, _ := op.build(x)
+	if !changed {
+		if len(op.open) == 0 {
+			op.deliver(results)
+			return
+		}
+		// What is open must be known dead before the changes have failed.
+		op.affirm(ctx, b, x)
+		return
+	}
+	a, err := op.attempt(x, data, results, b)
+	if err != nil {
+		op.giveUp(err)
+		return
+	}
+	if op.accept(ctx, b, a.version, agree.Base{Version: x.id}, x) {
+		op.chosen(a.version, b, true)
+		op.ack(a)
+	}
+}
+
+// accept asks for votes in ballot b; if it is false, the operation has
+// waited for its next try.
+func (op *operation) accept(ctx context.Context, b agree.Ballot, v *version, base agree.Base, under *version) bool {
+	answers := op.send(ctx, op.l.quorums.Classic, func(i int) storage.SlotRequest {
+		req := op.install(i, agree.Accept{Ballot: b, Version: v.id, Base: base}, v)
+		if under != nil {
+			req.Base = under.sharesOf(op.l.voters[i])
+		}
+		return req
+	})
+	if yes(answers) >= op.l.quorums.Classic {
+		op.starved = 0
+		return true
+	}
+	silent := 0
+	for _, a := range answers {
+		if a.err != nil {
+			silent++
+		}
+	}
+	if len(answers)-silent < op.l.quorums.Classic {
+		op.starved++
+	}
+	op.back(ctx)
+	return false
+}

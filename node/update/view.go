@@ -1,0 +1,182 @@
+package update
+
+import (
+	"errors"
+	"slices"
+
+	"lafs/node/grid"
+	"lafs/shares/agree"
+	"lafs/shares/hashes"
+	"lafs/shares/mutable"
+	"lafs/shares/storage"
+)
+
+// A part is one share that a server holds, whose version is proved to be the
+// owner's, as far as it came.
+type part struct {
+	version agree.VersionID
+	number  storage.ShareNumber
+	share   storage.SlotShare
+	header  *mutable.Header
+	server  grid.Server
+	foreign bool
+}
+
+// look proves what an answer says about versions.
+func look(fingerprint hashes.Hash) func(*answer) {
+	return func(a *answer) {
+		seen := map[agree.VersionID]bool{}
+		gather := func(set map[storage.ShareNumber]storage.SlotShare, foreign bool) {
+			for n, s := range set {
+				h, err := mutable.OpenHeader(fingerprint, s.Data)
+				if err != nil || int(n) >= h.Total {
+					continue
+				}
+				v := agree.VersionID{Seq: h.Seq, Root: h.Root}
+				seen[v] = seen[v] || !foreign
+				a.parts = append(a.parts, part{v, n, s, h, a.server, foreign})
+			}
+		}
+		gather(a.Current, a.Foreign)
+		gather(a.Base, false)
+		gather(a.Older, false)
+		st := a.State
+		a.counts = (st.Current.IsZero() || seen[st.Current]) &&
+			(st.Committed || st.Base.Itself || st.Base.Version.IsZero() || seen[st.Base.Version])
+	}
+}
+
+// A view is what answers to a reading say together.
+type view struct {
+	answers  []*answer // those that count, of servers on the list
+	parts    []part    // of all
+	errs     []error
+	asked    int // servers
+	heard    int // answers without error
+	layout   *layout
+	decision agree.Decision
+	// foreign is the newest version that a Tahoe-LAFS client wrote and that
+	// can be rebuilt, if it is newer than the decision's.
+	foreign agree.VersionID
+}
+
+// see sums answers up. l may be nil; then the list is taken from them.
+func see(fingerprint hashes.Hash, l *layout, answers []*answer, onlyDone bool) *view {
+	v := &view{layout: l}
+	for _, a := range answers {
+		if a.err != nil {
+			v.errs = append(v.errs, a.err)
+			continue
+		}
+		v.heard++
+		v.parts = append(v.parts, a.parts...)
+		if v.layout == nil && len(a.Placement) > 0 {
+			if found, err := openLayout(fingerprint, a.Placement); err == nil {
+				v.layout = found
+			}
+		}
+	}
+	if v.layout == nil {
+		v.foreign = v.newestForeign(agree.VersionID{})
+		return v
+	}
+	var states []agree.State
+	for _, a := range answers {
+		if a.err == nil && a.counts && (a.Done || !onlyDone) && v.layout.has(a.server.ID) {
+			v.answers = append(v.answers, a)
+			states = append(states, a.State)
+		}
+	}
+	v.decision = agree.Decide(v.layout.quorums, states)
+	if v.decision.Verdict == agree.Chosen || v.decision.Verdict == agree.Previous {
+		v.foreign = v.newestForeign(v.decision.Version)
+	}
+	return v
+}
+
+func (l *layout) has(id string) bool {
+	return slices.ContainsFunc(l.voters, func(v voter) bool { return v.id == id })
+}
+
+// settled: the newest version is known and can be rebuilt.
+func (v *view) settled() bool {
+	d := v.decision
+	return v.layout != nil && (d.Verdict == agree.Chosen || d.Verdict == agree.Previous) && v.has(d.Version)
+}
+
+// foreignDone: nobody shows shares that a Tahoe-LAFS client wrote, or enough
+// of them are here to rebuild them.
+func (v *view) foreignDone() bool {
+	return !v.foreign.IsZero() || !slices.ContainsFunc(v.parts, func(p part) bool { return p.foreign })
+}
+
+// has says whether a version can be rebuilt from what was seen.
+func (v *view) has(id agree.VersionID) bool {
+	if id.IsZero() {
+		return true
+	}
+	numbers, needed := map[storage.ShareNumber]bool{}, 0
+	for _, p := range v.parts {
+		if p.version == id {
+			numbers[p.number], needed = true, p.header.Needed
+		}
+	}
+	return needed > 0 && len(numbers) >= needed
+}
+
+// newestForeign finds what Tahoe-LAFS clients wrote after version.
+func (v *view) newestForeign(after agree.VersionID) (best agree.VersionID) {
+	best = after
+	for _, p := range v.parts {
+		newer := p.version.Seq > best.Seq || p.version.Seq == best.Seq && best != after && string(p.version.Root[:]) > string(best.Root[:])
+		if p.foreign && newer && v.has(p.version) {
+			best = p.version
+		}
+	}
+	if best == after {
+		return agree.VersionID{}
+	}
+	return best
+}
+
+// ancestors lists those of a version, if a server that holds it, or one
+// built directly on it, was seen.
+func (v *view) ancestors(id agree.VersionID) []agree.VersionID {
+	for _, a := range v.answers {
+		if a.State.Current == id {
+			return a.Ancestors
+		}
+	}
+	for _, a := range v.answers {
+		if i := slices.Index(a.Ancestors, id); i >= 0 {
+			return a.Ancestors[i+1:]
+		}
+	}
+	return nil
+}
+
+// highest returns the highest ballot number and sequence number in answers.
+func highest(answers []*answer) (n, seq uint64) {
+	for _, a := range answers {
+		st := a.State
+		n = max(n, st.Promised.N, st.Accepted.N)
+		seq = max(seq, st.Current.Seq, st.Base.Version.Seq)
+		for _, p := range a.parts {
+			seq = max(seq, p.version.Seq)
+		}
+	}
+	return n, seq
+}
+
+// reason says why a round found too little.
+func (v *view) reason() error {
+	for _, err := range v.errs {
+		if errors.Is(err, ErrNoSlots) {
+			return ErrNoSlots
+		}
+	}
+	if len(v.errs) > 0 {
+		return errors.Join(ErrTooFewServers, v.errs[0])
+	}
+	return ErrTooFewServers
+}
