@@ -1,6 +1,7 @@
 package dirnode
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -82,7 +83,10 @@ func (t *Tree) Get(ctx context.Context, dir caps.Cap, name string) (Entry, error
 	if !ok {
 		return Entry{}, ErrNoChild
 	}
-	return placeOf(d).decode(l.raw)
+	e, err := placeOf(d).decode(l.raw)
+	// A copy, so that one entry does not hold the whole content.
+	e.Metadata = bytes.Clone(e.Metadata)
+	return e, err
 }
 
 // A Node is where a path leads.

@@ -1,6 +1,7 @@
 package dirnode
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -185,7 +186,9 @@ func (w *walk) meet(s *step, a answer) error {
 			continue
 		}
 		if _, err := directory(e.Child.Cap()); err == nil {
-			dirs = append(dirs, &step{parent: s, name: e.Name, child: e.Child, metadata: e.Metadata})
+			// A copy, so that what waits does not hold the whole content.
+			m := Metadata(bytes.Clone(e.Metadata))
+			dirs = append(dirs, &step{parent: s, name: e.Name, child: e.Child, metadata: m})
 			continue
 		}
 		if err := w.visit(Visit{Path: append(path, e.Name), Child: e.Child, Metadata: e.Metadata}); err != nil {
