@@ -21,7 +21,8 @@ type Objects interface {
 	// ends it and comes back, as errors.Is sees.
 	Modify(ctx context.Context, w *caps.MutableWriter, change func(base []byte) ([]byte, error)) error
 	// Create makes a mutable object whose first content is what content
-	// returns once the cap is known.
+	// returns once the cap is known. If it begins anew under another key, it
+	// asks again.
 	Create(ctx context.Context, o CreateOptions, content func(w *caps.MutableWriter) ([]byte, error)) (*caps.MutableWriter, error)
 	// Put stores an immutable file: a *caps.CHK, or a *caps.LIT if it is small.
 	Put(ctx context.Context, content []byte) (caps.Cap, error)
