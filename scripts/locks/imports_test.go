@@ -52,6 +52,7 @@ var owners = map[string][]string{
 	"github.com/spf13/pflag":           {"cmd/lafs"},
 	"github.com/vbauerster/mpb/v8":     {"cmd/lafs"},
 	"golang.org/x/term":                {"cmd/lafs"},
+	"golang.org/x/text":                {"node/dirnode"},
 	"golang.org/x/crypto":              {"*"},
 	"golang.org/x/sync":                {"*"},
 	"golang.org/x/sys":                 {"onion/tor", "onion/local", "node", "node/*", "cmd/lafs"},
