@@ -28,6 +28,7 @@ type fake struct {
 	cutAfter int64         // if not 0, Copy fails after so many bytes
 	copyAs   error         // with this
 	steps    chan struct{} // if set, Upload reports progress at each
+	spooled  int           // sources made
 	closed   int           // sources closed
 }
 
@@ -50,6 +51,9 @@ func (f *fake) Spool(r io.Reader) (gateway.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.spooled++
 	return &source{data, f}, nil
 }
 

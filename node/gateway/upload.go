@@ -85,10 +85,7 @@ func (a args) next(c caps.Cap) (string, error) {
 	if yes && c != nil {
 		return "/uri/" + url.PathEscape(c.Reveal()), nil
 	}
-	to := a.Get("when_done")
-	if c != nil {
-		to = strings.ReplaceAll(to, "%(uri)s", url.QueryEscape(c.Reveal()))
-	}
+	to := strings.ReplaceAll(a.Get("when_done"), "%(uri)s", url.QueryEscape(reveal(c)))
 	u, err := url.Parse(to)
 	// Browsers take a backslash for a slash, and skip what does not print.
 	if err != nil || u.IsAbs() || u.Host != "" || strings.HasPrefix(to, "//") || strings.ContainsFunc(to, unfit) {
