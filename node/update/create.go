@@ -25,11 +25,15 @@ const createTries = 3
 // Create makes an object and returns its write cap, once the content is
 // durable on a quorum of servers. Errors are those of Modify, and ErrExists.
 func (e *Engine) Create(ctx context.Context, opts CreateOptions, content []byte) (*caps.MutableWriter, error) {
+	return e.CreateWith(ctx, opts, func(*caps.MutableWriter) ([]byte, error) { return content, nil })
+}
+
+// CreateWith is Create of an object whose first content depends on its cap,
+// as a directory's does. content is called once for each key that is tried;
+// its error ends the create and is returned as it is.
+func (e *Engine) CreateWith(ctx context.Context, opts CreateOptions, content func(w *caps.MutableWriter) ([]byte, error)) (*caps.MutableWriter, error) {
 	ctx, cancel := e.bound(ctx)
 	defer cancel()
-	if string(content) == tombstone {
-		return nil, &NotDoneError{ErrReserved}
-	}
 	format := e.cfg.Format
 	if opts.Format != nil {
 		format = *opts.Format
@@ -43,7 +47,14 @@ func (e *Engine) Create(ctx context.Context, opts CreateOptions, content []byte)
 				return nil, &NotDoneError{err}
 			}
 		}
-		w, err = e.create(ctx, key, format, content, opts.Key == nil)
+		data, contentErr := content(key.WriteCap(format))
+		if contentErr != nil {
+			return nil, contentErr
+		}
+		if string(data) == tombstone {
+			return nil, &NotDoneError{ErrReserved}
+		}
+		w, err = e.create(ctx, key, format, data, opts.Key == nil)
 		// An object whose cap nobody has is begun anew without harm.
 		if err == nil || opts.Key != nil || ctx.Err() != nil || !errors.Is(err, ErrTooFewServers) {
 			break
