@@ -185,6 +185,62 @@ func TestVerifyAndRepair(t *testing.T) {
 	}
 }
 
+// A server with corrupt shares takes others, and what it says that it has
+// already is not taken for good.
+func TestRepairAtTheCorruptServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := nodetest.New(t, nodetest.Options{Servers: 3, Needed: 2, Happy: 3, Total: 6, Net: checkNet})
+		data := content(100_000)
+		cap := mustPut(t, g.Clients[0], data)
+		g.Servers[1].Kill()
+		if err := g.Servers[0].Corrupt(0x24); err != nil {
+			t.Fatal(err)
+		}
+		res := mustCheck(t, g.Clients[0], cap, grid.CheckOptions{Verify: true, Repair: true})
+		if res.Good != 2 || len(res.Corrupt) != 2 || !res.Repair.Successful || res.Repair.After.Happiness != 2 {
+			t.Fatalf("%+v, repair %+v", res, res.Repair)
+		}
+		again := mustCheck(t, g.Clients[0], cap, grid.CheckOptions{Verify: true})
+		if !again.Healthy || again.Happiness != 2 || len(again.Corrupt) != 2 {
+			t.Errorf("verified again: %+v", again)
+		}
+		g.Servers[2].Kill()
+		mustGet(t, g.Clients[0], cap, data)
+	})
+}
+
+// A corrupt share that a check did not see is met by the repair, and its
+// number is placed elsewhere too.
+func TestRepairMeetsCorruption(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := nodetest.New(t, nodetest.Options{Servers: 6, Needed: 2, Happy: 4, Total: 4, Net: checkNet})
+		data := content(100_000)
+		cap := mustPut(t, g.Clients[0], data)
+		var holders []*nodetest.Server
+		for _, s := range g.Servers {
+			if len(s.ShareFiles()) > 0 {
+				holders = append(holders, s)
+			}
+		}
+		holders[0].Kill()
+		for _, s := range holders[1:] {
+			if s.ShareFiles()[0].Number < 2 {
+				if err := s.Corrupt(0x24); err != nil {
+					t.Fatal(err)
+				}
+				break
+			}
+		}
+		res := mustCheck(t, g.Clients[0], cap, grid.CheckOptions{Repair: true})
+		if res.Good != 3 || len(res.Corrupt) != 0 || !res.Repair.Successful || len(res.Repair.After.Corrupt) != 1 || res.Repair.After.Happiness != 4 {
+			t.Fatalf("%+v, repair %+v, after %+v", res, res.Repair, res.Repair.After)
+		}
+		if again := mustCheck(t, g.Clients[0], cap, grid.CheckOptions{Verify: true}); !again.Healthy || again.Happiness != 4 {
+			t.Errorf("verified again: %+v", again)
+		}
+	})
+}
+
 // countAdvice counts the server's reports of corruption.
 func countAdvice(s *nodetest.Server) *atomic.Int32 {
 	count := new(atomic.Int32)

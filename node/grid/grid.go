@@ -10,7 +10,7 @@
 // all servers are asked for space at once, no server is asked for anything
 // else before, and all shares are written at once. A download of a small
 // file takes 2: all servers are asked which shares they hold, then k shares
-// are read whole. Larger files keep several requests in flight at every
+// are read whole. A check that does not verify takes 1. Larger files keep several requests in flight at every
 // server, within a bound on memory that holds for the process.
 package grid
 
@@ -160,7 +160,7 @@ func checkParams(needed, happy, total int) error {
 	return nil
 }
 
-// A Grid puts and gets files. All methods may be called at once.
+// A Grid puts, gets, checks and repairs files. All methods may be called at once.
 type Grid struct {
 	cfg    Config
 	memory *semaphore.Weighted // bytes of files held by all transfers

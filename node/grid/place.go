@@ -29,6 +29,9 @@ type upload struct {
 	asked     int          // the first so many of cands are in play
 	pushed    int          // shares sent
 	repairs   bool         // it is a repair: what can be placed is success
+
+	waits  int           // how often it has waited for other uploads of the file
+	waited time.Duration // how long
 }
 
 // A candidate is one server as this upload knows it.
@@ -44,6 +47,10 @@ type candidate struct {
 	sent     map[int]bool // those of has that we sent
 	ready    map[int]bool // shares that it has reserved space for
 	not      map[int]bool // shares that it holds corrupt, and can not take
+
+	refused   []storage.ShareNumber // what it did not take when it was last asked
+	roomAsked bool                  // it was asked how much room it has
+	room      bool                  // it has room for what it refused
 }
 
 func (g *Grid) newCandidate(si caps.StorageIndex, s Server) *candidate {
@@ -129,9 +136,28 @@ func (u *upload) place(ctx context.Context) (placement.Layout, error) {
 		case u.asked < len(u.cands):
 			u.asked = min(len(u.cands), u.asked+2*u.opts.Total)
 		default:
+			if going, err := u.withOthers(ctx, lay); going || err != nil {
+				if sends(lay) > 0 || err != nil {
+					return lay, err
+				}
+				continue
+			}
 			return lay, u.unhappy(lay)
 		}
 	}
+}
+
+// withOthers reports whether an upload that can not be happy by itself goes
+// on because somebody else is uploading the same file: with sending what it
+// can, or, where that was done, with what the others have sent since.
+func (u *upload) withOthers(ctx context.Context, lay placement.Layout) (bool, error) {
+	if !u.othersAtWork(ctx) {
+		return false, ctx.Err()
+	}
+	if sends(lay) > 0 {
+		return true, nil
+	}
+	return u.askOthers(ctx)
 }
 
 const (
@@ -232,11 +258,16 @@ func (u *upload) note(a answer) {
 			c.ready[int(n)] = true
 		}
 	}
+	if len(a.wanted) == 0 {
+		return
+	}
+	c.refused = nil
 	for _, n := range a.wanted {
 		if !c.has[int(n)] && !c.ready[int(n)] {
-			c.open = false
+			c.refused = append(c.refused, n)
 		}
 	}
+	c.open = len(c.refused) == 0
 }
 
 // failed notes a failure. A server that refuses for good is closed; one that
@@ -265,6 +296,8 @@ func (u *upload) unhappy(lay placement.Layout) error {
 		switch name := c.server.label(); {
 		case c.failures >= giveUpAfter || !c.answered:
 			e.Unreached = append(e.Unreached, describe(name, c.lastErr))
+		case c.busy():
+			e.Reached = append(e.Reached, name+" (another upload of the file is under way there)")
 		case !c.open:
 			e.Reached = append(e.Reached, name+" (takes no more)")
 		default:

@@ -1,6 +1,7 @@
 package grid
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -193,16 +194,20 @@ func (u *upload) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, er
 		if err != nil {
 			return nil, err
 		}
+		if cap != nil && sends(lay) == 0 {
+			return cap, nil // others have sent the rest
+		}
 		if enc == nil {
 			if enc, err = immutable.NewEncoder(u.params, u.src.Size(), u.key); err != nil {
 				return nil, err
 			}
 		}
-		if cap, err = u.push(ctx, enc, lay); err != nil {
+		whole, err := u.push(ctx, enc, lay)
+		if err != nil {
 			return nil, err
 		}
-		enc = nil
-		if cap != nil && !u.again() {
+		enc, cap = nil, cmp.Or(whole, cap)
+		if whole != nil && !u.again() {
 			return cap, nil
 		}
 	}
