@@ -28,6 +28,7 @@ type env struct {
 // An app is one call of the command.
 type app struct {
 	env
+	input io.Reader // stdin, until the command is told to stop
 	dir   string
 	quiet bool
 	tor   string
@@ -45,6 +46,7 @@ func run(args []string, e env) (status int) {
 	}()
 	ctx, stop := e.signals()
 	defer stop()
+	a.input = &input{ctx, e.stdin}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(e.stdin)
@@ -124,6 +126,7 @@ string, the cap, is all that is needed to read the file again.`,
 		a.cpCommand(), a.checkCommand(),
 	)
 	root.AddCommand(helpTopics()...)
+	explainMisuse(root)
 	return root
 }
 

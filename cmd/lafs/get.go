@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,7 +81,7 @@ func (a *app) readCap(file string, args []string) (string, []string, error) {
 		defer f.Close()
 		from = f
 	case args[0] == "-":
-		from, args = a.stdin, args[1:]
+		from, args = a.input, args[1:]
 	default:
 		return strings.TrimSpace(args[0]), args[1:], nil
 	}
@@ -89,14 +90,19 @@ func (a *app) readCap(file string, args []string) (string, []string, error) {
 }
 
 func (a *app) get(ctx context.Context, p place, dst string) error {
+	if err := checkTarget(dst); err != nil {
+		return fmt.Errorf("get: %w", err)
+	}
 	start := time.Now()
+	m := a.meter("asking", 0)
+	defer m.end()
 	resp, err := a.running().call(ctx, "GET", p.url(), nil, 0)
 	if err != nil {
+		m.end()
 		return fmt.Errorf("get: %w", err)
 	}
 	defer resp.Body.Close()
-	m := a.meter("reading", resp.ContentLength)
-	defer m.end()
+	m.set("reading", 0, resp.ContentLength)
 	n, err := a.writeTo(dst, func(w io.Writer) (int64, error) {
 		n, err := io.Copy(m.writer(w), resp.Body)
 		if ctx.Err() != nil {
@@ -122,6 +128,19 @@ func brokenOff(n int64) error {
 	return &refusal{fmt.Sprintf("the node broke off after %s: too few good shares could be reached; lafs status tells which servers are", humanSize(n))}
 }
 
+// checkTarget refuses, before anything is fetched, a file that could not be
+// written for its name.
+func checkTarget(dst string) error {
+	if dst == "" {
+		return errors.New("the file to write has no name")
+	}
+	if st, err := os.Stat(dst); err == nil && st.IsDir() {
+		return errors.New("that is a directory; name the file to write")
+	}
+	_, err := os.Stat(filepath.Dir(dst))
+	return err
+}
+
 // writeTo runs copy on standard output, on a device or a pipe, or on a new
 // file.
 func (a *app) writeTo(dst string, copy func(io.Writer) (int64, error)) (n int64, err error) {
@@ -129,9 +148,6 @@ func (a *app) writeTo(dst string, copy func(io.Writer) (int64, error)) (n int64,
 		return copy(a.stdout)
 	}
 	if st, err := os.Stat(dst); err == nil && !st.Mode().IsRegular() {
-		if st.IsDir() {
-			return 0, errors.New("that is a directory; name the file to write")
-		}
 		// A device or a pipe is written as it is.
 		f, err := os.OpenFile(dst, os.O_WRONLY, 0)
 		if err != nil {
@@ -147,6 +163,9 @@ func (a *app) writeTo(dst string, copy func(io.Writer) (int64, error)) (n int64,
 // whole and on the disk.
 func newFile(dst string, copy func(io.Writer) (int64, error)) (n int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(dst), ".lafs-get-*")
+	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+		return 0, fmt.Errorf("write %s: %w", dst, pe.Err)
+	}
 	if err != nil {
 		return 0, err
 	}

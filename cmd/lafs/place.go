@@ -185,7 +185,7 @@ func (f *finder) readStdin() (string, error) {
 	if f.stdin != "" {
 		return f.stdin, nil
 	}
-	cap, err := readOneCap(f.a.stdin)
+	cap, err := readOneCap(f.a.input)
 	if err == nil {
 		f.stdin = cap
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
@@ -40,10 +41,25 @@ func (a *app) meter(phase string, total int64) *meter {
 	// A bar that is made with a total is over when it is reached; this one
 	// has phases.
 	m.bar = m.pool.AddBar(0, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(name, decor.CountersKibiByte("% .1f / % .1f")),
-		mpb.AppendDecorators(decor.Percentage(), decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO)))
+		mpb.PrependDecorators(name, decor.Any(counters)),
+		mpb.AppendDecorators(decor.Any(percentage), decor.Elapsed(decor.ET_STYLE_GO)))
 	m.bar.SetTotal(total, false)
 	return m
+}
+
+// counters and percentage are empty in a phase that moves no bytes.
+func counters(s decor.Statistics) string {
+	if s.Total <= 0 {
+		return ""
+	}
+	return humanSize(s.Current) + " / " + humanSize(s.Total)
+}
+
+func percentage(s decor.Statistics) string {
+	if s.Total <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d%% ", s.Current*100/s.Total)
 }
 
 // shown says whether anybody looks at the meter.

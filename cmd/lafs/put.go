@@ -134,7 +134,7 @@ func (a *app) openSource(src string) (io.ReadCloser, int64, error) {
 		if isTerminal(a.stdin) && !a.quiet {
 			fmt.Fprintln(a.stderr, "reading standard input until its end (Ctrl-D)")
 		}
-		return io.NopCloser(a.stdin), -1, nil
+		return io.NopCloser(a.input), -1, nil
 	}
 	f, err := os.Open(src)
 	if err != nil {

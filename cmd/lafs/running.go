@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -14,8 +17,8 @@ import (
 	"lafs/onion/local"
 )
 
-// A runningNode is the node of the directory, reached over private/gateway.sock and in no
-// other way.
+// A runningNode is the node of the directory, reached over
+// private/gateway.sock and in no other way.
 type runningNode struct {
 	dir node.Dir
 	rt  http.RoundTripper
@@ -56,7 +59,9 @@ func (n *runningNode) call(ctx context.Context, method, path string, body io.Rea
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("%w; start it with: lafs -d %s run", errNotRunning, n.dir)
+		return nil, n.absent()
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("the node in %s belongs to another user", n.dir)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return nil, errBrokeOff
 	case err != nil:
@@ -66,6 +71,19 @@ func (n *runningNode) call(ctx context.Context, method, path string, body io.Rea
 		return nil, answerError(resp)
 	}
 	return resp, nil
+}
+
+// absent is the error of a node that does not listen.
+func (n *runningNode) absent() error {
+	if _, err := os.Stat(filepath.Join(string(n.dir), "tahoe.cfg")); errors.Is(err, fs.ErrNotExist) {
+		return noNode(n.dir)
+	}
+	return fmt.Errorf("%w; start it with: lafs -d %s run", errNotRunning, n.dir)
+}
+
+// noNode is the error of a directory without a node.
+func noNode(dir node.Dir) error {
+	return fmt.Errorf("there is no node in %s; lafs create-client makes one, -d names another directory", dir)
 }
 
 // maxErrorText bounds what is shown of an answer that is an error.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,6 +49,9 @@ func (a *app) run(ctx context.Context, o runOptions) error {
 		return err
 	}
 	cfg, err := node.Load(a.dir)
+	if errors.Is(err, node.ErrNoNode) {
+		return noNode(node.Dir(a.dir))
+	}
 	if err != nil {
 		return err
 	}
