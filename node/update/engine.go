@@ -19,7 +19,7 @@ const (
 	askTimeout = 45 * time.Second
 	// leastGrace is how long an operation that could go on waits for more
 	// answers at the least; else as long again as it has waited.
-	leastGrace = 300 * time.Millisecond
+	leastGrace = 20 * time.Millisecond
 	// patience bounds one operation whose context has no deadline.
 	patience = 10 * time.Minute
 	// cachedBytes bounds the contents that an engine remembers.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"lafs/shares/agree"
 	"lafs/shares/caps"
@@ -80,10 +81,20 @@ func (e *Engine) change(ctx context.Context, w *caps.MutableWriter, apply func(*
 	o.running = true
 	o.mu.Unlock()
 	if start && !e.background(func() { e.drain(o, w) }) {
-		return &NotDoneError{ErrClosed}
+		o.refuseAll(ErrClosed)
 	}
 	<-c.done
 	return c.err
+}
+
+// refuseAll ends the changes that wait.
+func (o *object) refuseAll(reason error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, c := range o.queue {
+		c.finish(&NotDoneError{reason})
+	}
+	o.queue, o.running = nil, false
 }
 
 // maxBatch bounds the changes that travel in one version.
@@ -141,10 +152,19 @@ func (e *Engine) carryOut(o *object, w *caps.MutableWriter, batch []*change) {
 	op := &operation{e: e, o: o, w: w, batch: live}
 	op.run(ctx)
 	close(finished)
-	for _, stop := range stops {
-		stop()
+	if op.contended {
+		o.crowded = time.Now().Add(max(crowdedFor, 30*op.pace()))
+	}
+	if time.Now().Before(o.crowded) {
+		// Others write to this object too. Who has just succeeded gives them
+		// a chance: a writer that need not read first would always win.
+		pause(e.ctx, op.pace()/2+e.within(op.pace()))
 	}
 }
+
+// crowdedFor is how long an engine is considerate after it met another
+// writer, at the least.
+const crowdedFor = 2 * time.Second
 
 func (c *change) finish(err error) {
 	c.err = err

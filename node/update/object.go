@@ -3,6 +3,7 @@ package update
 import (
 	"context"
 	"sync"
+	"time"
 
 	"lafs/node/grid"
 	"lafs/shares/agree"
@@ -32,6 +33,8 @@ type object struct {
 
 	queue   []*change // guarded by mu; what waits for the next version
 	running bool      // guarded by mu
+
+	crowded time.Time // until when others are given a chance; of the one that runs
 }
 
 // maxObjects bounds the objects remembered.

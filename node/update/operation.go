@@ -48,6 +48,9 @@ type operation struct {
 	starved      int
 	polite       int
 	last         agree.Ballot // the highest seen when it last gave way
+	failed       int          // classic ballots
+	notBefore    time.Time    // of the next classic ballot
+	contended    bool         // another writer was met
 	round        time.Duration
 	reason       error
 	finished     bool

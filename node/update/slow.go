@@ -10,6 +10,8 @@ import (
 
 // slow reads, and goes on as far as the answers allow.
 func (op *operation) slow(ctx context.Context) {
+	// What was known, if anything, is not the newest any more.
+	op.contended = op.contended || op.tries > 0
 	start := time.Now()
 	v := op.e.look(ctx, op.o)
 	op.round = time.Since(start)
@@ -33,7 +35,7 @@ func (op *operation) slow(ctx context.Context) {
 	case v.decision.Verdict == agree.TooFew:
 		op.reason = v.reason()
 		op.starved++
-		op.back(ctx)
+		op.e.wait(ctx, op.tries, op.round)
 		return
 	}
 	op.servers = op.e.servers(op.l)
@@ -58,10 +60,25 @@ func (op *operation) slow(ctx context.Context) {
 			}
 		}
 	}
-	if op.givesWay(ctx, v) {
+	op.contended = true
+	if op.givesWay(v) || time.Now().Before(op.notBefore) {
+		op.poll(ctx)
 		return
 	}
 	op.classic(ctx)
+}
+
+// pace is about the time of a round.
+func (op *operation) pace() time.Duration {
+	return min(max(op.round, 10*time.Millisecond), 2*time.Second)
+}
+
+// poll waits for about a round before reading again. An operation that waits
+// goes on reading: whether an open version is dead, or done, can only be
+// told while the lists of ancestors reach back to it.
+func (op *operation) poll(ctx context.Context) {
+	d := min(op.pace(), max(op.round, 10*time.Millisecond))
+	pause(ctx, d/2+op.e.within(d/2))
 }
 
 // drop forgets the open versions that can never be chosen, since another was
@@ -88,9 +105,9 @@ func (op *operation) start(ctx context.Context, v *view, d agree.Decision) bool 
 	return true
 }
 
-// givesWay waits where another writer is about to finish: somebody has
+// givesWay says that another writer is about to finish: somebody has
 // prepared, or another candidate has at least as many votes as ours.
-func (op *operation) givesWay(ctx context.Context, v *view) bool {
+func (op *operation) givesWay(v *view) bool {
 	var promised agree.Ballot
 	votes := map[agree.VersionID]int{}
 	for _, a := range v.answers {
@@ -119,12 +136,16 @@ func (op *operation) givesWay(ctx context.Context, v *view) bool {
 		op.polite = 1
 	}
 	op.last = promised
-	op.back(ctx)
 	return true
 }
 
-// back waits before the next try.
-func (op *operation) back(ctx context.Context) { op.e.wait(ctx, op.tries, op.round) }
+// back puts the next classic ballot off: a round, and at random up to so much
+// for each that failed.
+func (op *operation) back(ctx context.Context) {
+	op.failed++
+	op.notBefore = time.Now().Add(op.pace() + op.e.within(min(op.pace()<<min(op.failed, 6), 20*time.Second)))
+	op.poll(ctx)
+}
 
 // classic takes a ballot of its own: it collects promises, decides from
 // them, and writes.
