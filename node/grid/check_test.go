@@ -16,6 +16,7 @@ import (
 	"lafs/node/nodetest"
 	"lafs/onion/oniontest"
 	"lafs/shares/caps"
+	"lafs/shares/storage"
 )
 
 var checkNet = oniontest.Options{RTT: 300 * time.Millisecond}
@@ -239,6 +240,77 @@ func TestRepairMeetsCorruption(t *testing.T) {
 			t.Errorf("verified again: %+v", again)
 		}
 	})
+}
+
+// Servers that fail in mid-repair, on either side of it, are replaced.
+func TestRepairWithFaults(t *testing.T) {
+	for name, fault := range map[string]func(context.Context, string) error{
+		"dead": down, "stalled": stall,
+		"full": func(context.Context, string) error { return storage.ErrNoSpace },
+	} {
+		for _, call := range []string{"allocate", "write", "read"} {
+			t.Run(name+" on "+call, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					tg := newGrid(t, 8, 2, 5, 5)
+					data := content(300_000)
+					res := tg.put(t, data)
+					var spare, holding []*memServer
+					for _, m := range tg.servers {
+						if m.count() > 0 {
+							holding = append(holding, m)
+						} else {
+							spare = append(spare, m)
+						}
+					}
+					holding[0].setFault(down)
+					holding[1].setFault(down)
+					sick := spare[0]
+					if call == "read" {
+						sick = holding[2]
+					}
+					sick.setFault(after(1, call, fault))
+					began := time.Now()
+					before, err := tg.Check(t.Context(), res.Cap.Verifier(), grid.CheckOptions{Repair: true})
+					if err != nil {
+						t.Fatal(err)
+					}
+					r := before.Repair
+					if before.Good != 3 || !r.Successful || r.After.Good != 5 || r.After.Happiness < 4 {
+						t.Errorf("%+v, repair %+v, after %+v", before, r, r.After)
+					}
+					if took := time.Since(began); took > 15*time.Minute {
+						t.Errorf("it took %v", took)
+					}
+					sick.setFault(nil)
+					tg.check(t, res.Cap, data)
+				})
+			})
+		}
+	}
+}
+
+// Shares that lack nothing but a place are a repair that fails and says so.
+func TestRepairWithoutRoom(t *testing.T) {
+	tg := newGrid(t, 3, 1, 3, 3)
+	res := tg.put(t, content(1000))
+	for i, m := range tg.servers {
+		m.setFault(func(_ context.Context, call string) error {
+			if call == "allocate" {
+				return storage.ErrNoSpace
+			}
+			if i == 0 {
+				return storage.ErrUnauthorized
+			}
+			return nil
+		})
+	}
+	before, err := tg.Check(t.Context(), res.Cap, grid.CheckOptions{Repair: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := before.Repair; !r.Attempted || r.Successful || r.Err == nil || r.After.Good != 2 || r.After.Healthy {
+		t.Errorf("repair %+v, after %+v", r, r.After)
+	}
 }
 
 // countAdvice counts the server's reports of corruption.

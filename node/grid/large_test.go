@@ -100,6 +100,34 @@ func TestMemoryOfLargeFiles(t *testing.T) {
 	}
 }
 
+// Verification and repair stay within that memory too.
+func TestMemoryOfRepair(t *testing.T) {
+	if testing.Short() {
+		t.Skip("puts and repairs 200 MiB")
+	}
+	const size = 200 << 20
+	g := nodetest.New(t, nodetest.Options{Servers: 6, Needed: 3, Happy: 5, Total: 5, Net: oniontest.Options{RTT: 50 * time.Millisecond}})
+	res, err := g.Clients[0].PutSource(t.Context(), noise(size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range g.Servers {
+		if len(s.ShareFiles()) > 0 {
+			s.Kill()
+			break
+		}
+	}
+	began := time.Now()
+	heap, rss := peak(func() {
+		before, err := g.Clients[0].Check(t.Context(), res.Cap.Verifier(), grid.CheckOptions{Verify: true, Repair: true})
+		if err != nil || before.Good != 4 || !before.Repair.Successful || before.Repair.After.Happiness != 5 {
+			t.Fatalf("%+v, %v", before, err)
+		}
+	})
+	t.Logf("verify and repair: %v, heap %d MiB, resident %d MiB", time.Since(began), heap>>20, rss>>20)
+	checkPeak(t, heap, rss)
+}
+
 func checkPeak(t *testing.T, heap, rss int64) {
 	t.Helper()
 	if heap > memoryMax || rss > memoryMax {
