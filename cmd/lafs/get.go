@@ -52,7 +52,7 @@ from a file.`,
 // file finds what get is to read and returns the arguments that are left.
 func (f *finder) file(capFile string, args []string) (p place, rest []string, err error) {
 	if capFile != "" || len(args) == 0 || args[0] == "-" {
-		p.root = "the given cap"
+		p.root = givenCap
 		p.cap, rest, err = f.a.readCap(capFile, args)
 	} else {
 		p, err = f.onGrid(args[0])

@@ -77,6 +77,12 @@ func TestScripts(t *testing.T) {
 			"slow":     cmdSlow,
 			"stall":    cmdStall,
 			"waitfor":  cmdWaitFor,
+			"fake":     cmdFake,
+			"changes":  cmdChanges,
+			"plant":    cmdPlant,
+			"hold":     cmdHold,
+			"held":     cmdHeld,
+			"files":    cmdFiles,
 		},
 	})
 }
@@ -89,6 +95,7 @@ type testGrid struct {
 	mu    sync.Mutex
 	nodes map[string]*testNode // guarded by mu; by directory
 	log   syncBuffer           // of all nodes, at debug level
+	fake  *fakeGrid            // in place of a node, where the script wants one
 }
 
 type testNode struct {

@@ -73,10 +73,13 @@ type finder struct {
 func (a *app) finder(cmd *cobra.Command) *finder {
 	f := &finder{a: a}
 	cmd.Flags().StringVar(&f.dirCap, "dir-cap", "", "the directory where paths without an alias begin")
-	cmd.Flags().StringVar(&f.capFile, "cap-file", "", "read that directory's cap from this file")
+	cmd.Flags().StringVar(&f.capFile, "cap-file", "", "read that directory's cap from this file; - is standard input")
 	cmd.MarkFlagsMutuallyExclusive("dir-cap", "cap-file")
 	return f
 }
+
+// givenCap stands for a cap where a place is shown.
+const givenCap = "the given cap"
 
 // isCap tells whether a path begins with a cap.
 func isCap(spec string) bool {
@@ -85,18 +88,15 @@ func isCap(spec string) bool {
 }
 
 // onGrid reads a path on the grid: ALIAS:path, CAP, CAP/path, CAP:./path, a
-// path below the default alias, or - or -/path for a cap on standard input.
+// path below the default alias, or - for a cap on standard input.
 func (f *finder) onGrid(spec string) (place, error) {
 	spec = strings.Trim(spec, " ")
 	if root, path, ok := cutCap(spec); ok {
-		return f.below(root, "the given cap", path)
+		return f.below(root, givenCap, path)
 	}
-	if spec == "-" || strings.HasPrefix(spec, "-/") {
+	if spec == "-" {
 		cap, err := f.readStdin()
-		if err != nil {
-			return place{}, err
-		}
-		return f.below(cap, "the given cap", strings.TrimPrefix(spec[1:], "/"))
+		return place{cap: cap, root: givenCap}, err
 	}
 	alias, path, ok := cutAlias(spec)
 	if !ok {
@@ -108,7 +108,7 @@ func (f *finder) onGrid(spec string) (place, error) {
 // onGridOrDisk reads a path of cp, where one without an alias is on the
 // disk; local says so.
 func (f *finder) onGridOrDisk(spec string) (p place, local bool, err error) {
-	if _, _, ok := cutAlias(spec); !ok && !isCap(spec) && spec != "-" && !strings.HasPrefix(spec, "-/") {
+	if _, _, ok := cutAlias(spec); !ok && !isCap(spec) && spec != "-" {
 		return place{}, true, nil
 	}
 	p, err = f.onGrid(spec)
@@ -151,7 +151,13 @@ func (f *finder) belowAlias(alias, path string) (place, error) {
 func (f *finder) belowDefault(path string) (place, error) {
 	switch {
 	case f.dirCap != "":
-		return f.below(strings.TrimSpace(f.dirCap), "the given cap", path)
+		return f.below(strings.TrimSpace(f.dirCap), givenCap, path)
+	case f.capFile == "-":
+		cap, err := f.readStdin()
+		if err != nil {
+			return place{}, err
+		}
+		return f.below(cap, givenCap, path)
 	case f.capFile != "":
 		file, err := os.Open(f.capFile)
 		if err != nil {
@@ -162,7 +168,7 @@ func (f *finder) belowDefault(path string) (place, error) {
 		if err != nil {
 			return place{}, err
 		}
-		return f.below(cap, "the given cap", path)
+		return f.below(cap, givenCap, path)
 	}
 	if err := f.loadAliases(); err != nil {
 		return place{}, err

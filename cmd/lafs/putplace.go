@@ -37,6 +37,7 @@ func (o putOptions) request(src string, dst place) (string, error) {
 			return "", err
 		}
 		path = dst.url()
+		q.Set("replace", "only-files")
 	default:
 		if len(q) > 0 {
 			return "", errors.New("the content of a file that exists is replaced as it is: --mutable, --format and --private-key-path are for new files")
