@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,10 +11,12 @@ import (
 	"lafs/introducer"
 	introclient "lafs/introducer/client"
 	"lafs/node/grid"
+	"lafs/node/update"
 	"lafs/onion"
 	"lafs/onion/mux"
 	"lafs/shares/caps"
 	"lafs/shares/immutable"
+	"lafs/shares/mutable"
 	"lafs/shares/storage"
 	"lafs/shares/storage/gbs"
 )
@@ -27,6 +30,9 @@ type client struct {
 	node  *Node
 	intro *introclient.Client
 	grid  *grid.Grid
+	// engine is for mutable objects, and objects are those of both.
+	engine  *update.Engine
+	objects *Objects
 
 	mu    sync.Mutex
 	peers map[string]peer // guarded by mu; by server id
@@ -37,7 +43,7 @@ type peer struct {
 	addr     onion.Addr
 	swissnum string
 	mux      *mux.Peer
-	storage  storage.Server
+	storage  *gbs.Client
 }
 
 // buildClient makes the node a client.
@@ -66,8 +72,13 @@ func (n *Node) buildClient() error {
 	if c.grid, err = c.newGrid(); err != nil {
 		return err
 	}
+	if c.engine, err = c.newEngine(); err != nil {
+		return errors.Join(err, c.grid.Close())
+	}
+	c.objects = NewObjects(c.grid, c.engine)
 	n.client = c
-	n.parts = append(n.parts, part{name: "introducers", run: c.intro.Run}, part{name: "grid", close: c.grid.Close})
+	n.parts = append(n.parts, part{name: "introducers", run: c.intro.Run},
+		part{name: "grid", close: c.grid.Close}, part{name: "mutable objects", close: c.engine.Close})
 	return nil
 }
 
@@ -79,7 +90,7 @@ func (c *client) servers() []grid.Server {
 	if n.storage != nil {
 		s := n.cfg.secrets
 		out = append(out, grid.Server{
-			ID: n.ownID(), Nickname: n.cfg.Nickname, Seed: s.seed, TubID: s.tubID, Storage: n.storage,
+			ID: n.ownID(), Nickname: n.cfg.Nickname, Seed: s.seed, TubID: s.tubID, Storage: n.storage, Slots: n.storage,
 		})
 	}
 	known := c.intro.Servers()
@@ -88,12 +99,13 @@ func (c *client) servers() []grid.Server {
 		if n.storage != nil && a.ServerID() == n.ownID() {
 			continue // It is reached without a detour through Tor.
 		}
-		var way storage.Server = c.peer(a).storage
+		client := c.peer(a).storage
+		var way storage.Server = client
 		if a.Stale {
 			way = holdsOnly{way}
 		}
 		out = append(out, grid.Server{
-			ID: a.ServerID(), Nickname: a.Nickname, Seed: a.PermutationSeed, TubID: a.TubID, Storage: way,
+			ID: a.ServerID(), Nickname: a.Nickname, Seed: a.PermutationSeed, TubID: a.TubID, Storage: way, Slots: client,
 		})
 	}
 	return out
@@ -172,4 +184,21 @@ func (c *client) newGrid() (*grid.Grid, error) {
 		return nil, fmt.Errorf("tahoe.cfg: [client] %w", err)
 	}
 	return g, nil
+}
+
+// newEngine is the engine for mutable objects.
+func (c *client) newEngine() (*update.Engine, error) {
+	cfg := c.node.cfg
+	e, err := update.New(update.Config{
+		Needed: cfg.Needed, Happy: cfg.Happy, Total: min(cfg.Total, mutable.MaxTotal),
+		Format:      cfg.MutableFormat,
+		LeaseSecret: grid.NewLeaseSecret(*cfg.secrets.lease),
+		Servers:     c.servers,
+		Log:         c.node.log,
+		Now:         c.node.deps.Now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tahoe.cfg: [client] %w", err)
+	}
+	return e, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lafs/introducer"
+	"lafs/shares/mutable"
 )
 
 // Defaults of tahoe.cfg, Tahoe-LAFS's own where it has them.
@@ -44,6 +45,9 @@ type Config struct {
 	OnionPort uint16
 	// Needed, Happy and Total are k, happy and N of new files.
 	Needed, Happy, Total int
+	// MutableFormat is that of new directories, and of mutable files for
+	// which none is asked for.
+	MutableFormat mutable.Format
 	// Introducer, Storage and Client are the node's roles: an introducer
 	// alone, or a client that may be a storage server too.
 	Introducer, Storage, Client bool

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"lafs/node/dirnode"
 	"lafs/node/gateway"
 )
 
@@ -21,10 +22,14 @@ func (n *Node) gateways(port net.Listener) (own, others http.Handler, err error)
 		return nil, nil, fmt.Errorf("make directory for temporary files: %w", err)
 	}
 	cfg := gateway.Config{
-		Grid:  gateway.OnGrid(n.client.grid, n.cfg.TempDir),
-		Hosts: []string{SocketHost},
-		Info:  n.gatewayInfo,
-		Log:   n.log,
+		Grid:     gateway.OnGrid(n.client.grid, n.cfg.TempDir),
+		Tree:     dirnode.New(n.client.objects, n.deps.Now),
+		Mutables: n.client.objects,
+		Checker:  gateway.OnCheck(n.client.grid),
+		Format:   n.cfg.MutableFormat,
+		Hosts:    []string{SocketHost},
+		Info:     n.gatewayInfo,
+		Log:      n.log,
 	}
 	if own, err = gateway.New(cfg); err != nil || port == nil {
 		return own, nil, err

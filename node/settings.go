@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"lafs/shares/mutable"
 )
 
 // A setting takes the value of one key of tahoe.cfg.
@@ -57,7 +59,7 @@ var settings = map[string]map[string]setting{
 		"shares.needed":   count(func(r *rawConfig) *int { return &r.Needed }),
 		"shares.happy":    count(func(r *rawConfig) *int { return &r.Happy }),
 		"shares.total":    count(func(r *rawConfig) *int { return &r.Total }),
-		"mutable.format":  oneOf("sdmf", "mdmf"),
+		"mutable.format":  mutableFormat,
 		"peers.preferred": unused("client", "peers.preferred"),
 		"force_foolscap":  mustBe(false, "lafs does not speak Foolscap"),
 	},
@@ -177,6 +179,14 @@ func oneOf(words ...string) setting {
 		}
 		return fmt.Errorf("write one of %s", strings.Join(words, ", "))
 	}
+}
+
+func mutableFormat(r *rawConfig, v string) error {
+	r.MutableFormat = mutable.SDMF
+	if strings.EqualFold(v, "mdmf") {
+		r.MutableFormat = mutable.MDMF
+	}
+	return oneOf("sdmf", "mdmf")(r, v)
 }
 
 func count(field func(*rawConfig) *int) setting {

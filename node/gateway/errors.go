@@ -7,6 +7,7 @@ import (
 
 	"lafs/node/dirnode"
 	"lafs/node/grid"
+	"lafs/node/update"
 )
 
 // An Error is a failure with the HTTP status that tells it (TAHOE.md,
@@ -38,6 +39,10 @@ var statuses = []struct {
 	{dirnode.ErrName, http.StatusBadRequest},
 	{dirnode.ErrMetadata, http.StatusBadRequest},
 	{grid.ErrNotAFile, http.StatusBadRequest},
+	{update.ErrExists, http.StatusConflict},
+	{update.ErrNotFound, http.StatusGone},
+	{update.ErrDeleted, http.StatusGone},
+	{update.ErrReserved, http.StatusBadRequest},
 }
 
 // status is the HTTP status that tells err.
@@ -47,6 +52,13 @@ func status(err error) int {
 	}
 	if _, ok := errors.AsType[*grid.NotEnoughSharesError](err); ok {
 		return http.StatusGone
+	}
+	// Whatever the reason is: what the caller did may have been right.
+	if _, ok := errors.AsType[*update.UnknownOutcomeError](err); ok {
+		return http.StatusInternalServerError
+	}
+	if _, ok := errors.AsType[*update.NotDoneError](err); !ok && errors.Is(err, update.ErrTooFewServers) {
+		return http.StatusGone // Nothing was to be done: it could not be read.
 	}
 	// A directory that is damaged is not the caller's fault, whatever it is
 	// that is wrong in it.
