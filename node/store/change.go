@@ -63,7 +63,7 @@ func (c *change) held(v agree.VersionID) shareSet {
 	default:
 		out := shareSet{}
 		for n, ref := range r.foreign {
-			if got, ok := c.s.versionOf(r, n, ref); ok && got == v {
+			if h, ok := c.s.shareHeader(r, n, ref); ok && names(v, h) {
 				out[n] = ref
 			}
 		}
@@ -71,22 +71,26 @@ func (c *change) held(v agree.VersionID) shareSet {
 	}
 }
 
-// versionOf reads what version a share says it is of.
-func (s *Store) versionOf(r *record, n storage.ShareNumber, ref shareRef) (agree.VersionID, bool) {
+// names says whether v is the version of a share with this header. Writers
+// may say R alone, which is enough where it covers salts or long contents;
+// see storage.VersionOf.
+func names(v agree.VersionID, h *mutable.Header) bool {
+	return v == storage.VersionOf(h) || v == agree.VersionID{Seq: h.Seq, Root: h.Root}
+}
+
+// shareHeader reads what a share says of its version.
+func (s *Store) shareHeader(r *record, n storage.ShareNumber, ref shareRef) (*mutable.Header, bool) {
 	f, err := s.openRef(r.si, n, ref)
 	if err != nil {
-		return agree.VersionID{}, false
+		return nil, false
 	}
 	defer f.Close()
 	b := make([]byte, min(mutable.HeaderSize, ref.length))
 	if _, err := f.ReadAt(b, headerSize); err != nil {
-		return agree.VersionID{}, false
+		return nil, false
 	}
 	h, err := mutable.ParseHeader(b)
-	if err != nil {
-		return agree.VersionID{}, false
-	}
-	return agree.VersionID{Seq: h.Seq, Root: h.Root}, true
+	return h, err == nil
 }
 
 // install returns the shares of v that the slot has after the step: those
@@ -117,7 +121,7 @@ func (c *change) install(v agree.VersionID, given map[storage.ShareNumber][]byte
 // checkVersion refuses a share that is not whole, or of another version.
 func checkVersion(n storage.ShareNumber, data []byte, v agree.VersionID) error {
 	h, err := mutable.ParseHeader(data[:min(mutable.HeaderSize, len(data))])
-	if err != nil || h.Seq != v.Seq || h.Root != v.Root || int64(len(data)) != h.ShareSize() || int(n) >= h.Total {
+	if err != nil || !names(v, h) || int64(len(data)) != h.ShareSize() || int(n) >= h.Total {
 		return storage.ErrBadRequest
 	}
 	return nil

@@ -81,7 +81,7 @@ func (w *slotWriter) next() error {
 	if err != nil {
 		return err
 	}
-	id := agree.VersionID{Seq: w.state.Current.Seq + 1, Root: v.Header.Root}
+	id := storage.VersionOf(v.Header)
 	req := storage.SlotRequest{Enabler: &storage.WriteEnabler{1}, Lease: &storage.LeaseSecrets{},
 		Shares: map[storage.ShareNumber][]byte{0: v.Shares[0], 1: v.Shares[1], 2: v.Shares[2]}}
 	switch n := w.state.Promised.N; rand.IntN(4) {
@@ -213,7 +213,7 @@ func checkVersion(t *testing.T, fingerprint hashes.Hash, v agree.VersionID, shar
 			t.Errorf("share %d of version %d: %v", n, v.Seq, err)
 			continue
 		}
-		if got.Seq != v.Seq || got.Root != v.Root {
+		if storage.VersionOf(got.Header) != v {
 			t.Errorf("share %d is of version %d, want %d", n, got.Seq, v.Seq)
 		}
 		if _, err := got.Blocks(t.Context(), 0, got.Segments()); err != nil {

@@ -63,7 +63,7 @@ func (o *object) request(seq uint64, text string) (storage.SlotRequest, agree.Ve
 		o.Fatal(err)
 	}
 	return storage.SlotRequest{Enabler: enabler, Lease: lease, Fetch: 1 << 20,
-		Shares: map[storage.ShareNumber][]byte{0: v.Shares[0], 1: v.Shares[1]}}, agree.VersionID{Seq: seq, Root: v.Header.Root}
+		Shares: map[storage.ShareNumber][]byte{0: v.Shares[0], 1: v.Shares[1]}}, storage.VersionOf(v.Header)
 }
 
 // write votes for two versions, the second on the first.

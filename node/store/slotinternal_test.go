@@ -30,7 +30,7 @@ func versions(t *testing.T) (first, second storage.SlotRequest) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, agree.VersionID{Seq: seq, Root: v.Header.Root})
+		ids = append(ids, storage.VersionOf(v.Header))
 		reqs = append(reqs, storage.SlotRequest{Enabler: &storage.WriteEnabler{1}, Lease: &storage.LeaseSecrets{}, Fetch: 1 << 20,
 			Shares: map[storage.ShareNumber][]byte{0: v.Shares[0], 1: v.Shares[1]}})
 	}
@@ -337,6 +337,7 @@ func FuzzMark(f *testing.F) {
 		}
 	})
 }
+
 // summed puts the right sum behind b.
 func summed(b []byte) []byte {
 	sum := sha256.Sum256(b)

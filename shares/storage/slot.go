@@ -49,7 +49,7 @@ type TestWrite struct {
 // A SlotRequest is one atomic step of package agree on all shares that a
 // server holds of one object.
 type SlotRequest struct {
-	// Message is the step.
+	// Message is the step. Its versions are named as VersionOf does.
 	Message agree.Message
 	// Enabler is asked for by every message but agree.Read; the first that
 	// writes sets it.

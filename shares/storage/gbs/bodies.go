@@ -22,6 +22,8 @@ var (
 	// Map keys of /version are byte strings, all others text.
 	encode        = encoder(cbor.FieldNameToTextString)
 	encodeVersion = encoder(cbor.FieldNameToByteString)
+	// Bodies with maps are the same bytes each time.
+	encodeSorted = must(cbor.EncOptions{Sort: cbor.SortBytewiseLexical}.EncMode())
 )
 
 // decoder makes a strict mode: no repeated keys, no indefinite lengths, no

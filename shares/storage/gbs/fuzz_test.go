@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"lafs/shares/agree"
 	"lafs/shares/storage"
 )
 
@@ -39,6 +40,41 @@ func FuzzBodies(f *testing.F) {
 			a.numbers, a.size, err = parseAllocate(b)
 			return a, err
 		}, func(a alloc) ([]byte, error) { return marshalAllocate(a.numbers, a.size) })
+	})
+}
+
+// FuzzSlotBodies is FuzzBodies for what goes to and from slots.
+func FuzzSlotBodies(f *testing.F) {
+	add := func(b []byte, err error) {
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	v, w := agree.VersionID{Seq: 1, Root: [32]byte{1}}, agree.VersionID{Seq: 2, Root: [32]byte{2}}
+	ballot := agree.Ballot{N: 1 << 40, Nonce: 1<<64 - 1, Fast: 3}
+	for _, m := range []agree.Message{agree.Read{}, agree.Prepare{Ballot: ballot}, agree.Fast{Old: v, Ballot: ballot, New: w}, agree.Fast{New: v},
+		agree.Accept{Ballot: ballot, Version: w, Base: agree.Base{Itself: true}}, agree.Accept{Ballot: ballot, Version: w, Base: agree.Base{Version: v}},
+		agree.Accept{Ballot: ballot, Version: w}, agree.Learn{Version: w, Ballot: ballot}} {
+		add(marshalSlotRequest(&storage.SlotRequest{Message: m, Enabler: &storage.WriteEnabler{1}, Lease: &storage.LeaseSecrets{},
+			Shares: map[storage.ShareNumber][]byte{0: []byte("share"), 255: {}}, Base: map[storage.ShareNumber][]byte{0: []byte("old")},
+			Ancestors: []agree.VersionID{v, {}}, Placement: []byte("list"), Fetch: 5, From: 6}))
+	}
+	shares := map[storage.ShareNumber]storage.SlotShare{1: {Size: 100, Data: []byte("part")}}
+	add(marshalSlotAnswer(&storage.SlotAnswer{}))
+	add(marshalSlotAnswer(&storage.SlotAnswer{Done: true, Missing: true, Foreign: true, Ancestors: []agree.VersionID{v}, Placement: []byte("list"),
+		State:   agree.State{Promised: ballot, Accepted: ballot, Current: w, Base: agree.Base{Version: v}, Committed: true},
+		Current: shares, Base: shares, Older: shares}))
+	length := int64(7)
+	add(marshalRTW(rtw{map[storage.ShareNumber]storage.TestWrite{
+		3: {Tests: []storage.Test{{Span: storage.Span{Offset: 1, Size: 2}, Specimen: []byte("x")}}, Patches: []storage.Patch{{Offset: 9, Data: []byte("y")}}},
+		4: {NewLength: &length}}, []storage.Span{{Size: 57}}}))
+	add(marshalRTWAnswer(rtwAnswer{true, map[storage.ShareNumber][][]byte{3: {[]byte("x"), nil}}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		again(t, b, parseSlotRequest, marshalSlotRequest)
+		again(t, b, parseSlotAnswer, func(a storage.SlotAnswer) ([]byte, error) { return marshalSlotAnswer(&a) })
+		again(t, b, parseRTW, marshalRTW)
+		again(t, b, parseRTWAnswer, marshalRTWAnswer)
 	})
 }
 

@@ -87,13 +87,13 @@ func marshalRTW(r rtw) ([]byte, error) {
 		}
 		if w.NewLength != nil {
 			var err error
-			if length, err = encode.Marshal(uint64(*w.NewLength)); err != nil {
+			if length, err = encodeSorted.Marshal(uint64(*w.NewLength)); err != nil {
 				return nil, err
 			}
 		}
 		writes[uint64(n)] = testWriteBody{&tests, &patches, length}
 	}
-	return encode.Marshal(rtwBody{&writes, &reads})
+	return encodeSorted.Marshal(rtwBody{&writes, &reads})
 }
 
 // orEmpty keeps nil from becoming null.
@@ -191,7 +191,7 @@ func marshalRTWAnswer(a rtwAnswer) ([]byte, error) {
 		}
 		data[uint64(n)] = list
 	}
-	return encode.Marshal(rtwAnswerBody{&a.success, &data})
+	return encodeSorted.Marshal(rtwAnswerBody{&a.success, &data})
 }
 
 func parseRTWAnswer(b []byte) (a rtwAnswer, err error) {

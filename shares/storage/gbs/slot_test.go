@@ -49,7 +49,7 @@ func TestSlotRoundTrips(t *testing.T) {
 		c := gbs.NewClient(serve(t, h, oniontest.Options{RTT: rtt}), storage.NewSwissnum(swissnum))
 		ctx, si := t.Context(), caps.StorageIndex{1}
 		enabler, lease := &storage.WriteEnabler{1}, &storage.LeaseSecrets{}
-		id := agree.VersionID{Seq: 1, Root: v.Header.Root}
+		id := storage.VersionOf(v.Header)
 		c.Version(ctx)
 		for _, m := range []agree.Message{agree.Read{}, agree.Fast{New: id}, agree.Learn{Version: id, Ballot: agree.Ballot{Fast: 1}},
 			agree.Prepare{Ballot: agree.Ballot{N: 1}}, agree.Accept{Ballot: agree.Ballot{N: 1}, Version: id, Base: agree.Base{Itself: true}}, agree.Read{}} {
@@ -95,7 +95,7 @@ func TestReadTestWriteWire(t *testing.T) {
 		text("new-length") + "f6" +
 		text("read-vector") + "81" + "a2" + text("offset") + "00" + text("size") + "09"
 	answer := func(success, data string) string {
-		return unhex("a2" + text("success") + success + text("data") + data)
+		return unhex("a2" + text("data") + data + text("success") + success)
 	}
 	path := slotPrefix + "/read-test-write"
 	replace := func(old, new string) string {

@@ -131,7 +131,7 @@ func marshalSlotRequest(r *storage.SlotRequest) ([]byte, error) {
 	if r.Lease != nil {
 		b.Renew, b.Cancel = r.Lease.Renew[:], r.Lease.Cancel[:]
 	}
-	return encode.Marshal(&b)
+	return encodeSorted.Marshal(&b)
 }
 
 func (b *slotRequestBody) setMessage(m agree.Message) error {
@@ -280,7 +280,7 @@ func marshalSlotAnswer(a *storage.SlotAnswer) ([]byte, error) {
 		v := versionToBody(s.Base.Version)
 		b.Old = &v
 	}
-	return encode.Marshal(&b)
+	return encodeSorted.Marshal(&b)
 }
 
 func parseSlotAnswer(raw []byte) (a storage.SlotAnswer, err error) {

@@ -96,7 +96,7 @@ func (s *slot) versionOf(f mutable.Format, seq uint64, data []byte) content {
 	if err != nil {
 		s.Fatal(err)
 	}
-	return content{agree.VersionID{Seq: seq, Root: v.Header.Root}, map[storage.ShareNumber][]byte{0: v.Shares[0], 1: v.Shares[1]}}
+	return content{storage.VersionOf(v.Header), map[storage.ShareNumber][]byte{0: v.Shares[0], 1: v.Shares[1]}}
 }
 
 // send carries out a step, with all of its shares fetched.

@@ -296,7 +296,7 @@ func concurrentSteps(s *slot) {
 	}
 	for _, sh := range a.Current {
 		h, err := mutable.ParseHeader(sh.Data)
-		if err != nil || h.Root != a.State.Current.Root {
+		if err != nil || storage.VersionOf(h) != a.State.Current {
 			s.Errorf("a share is not of the current version: %v", err)
 		}
 	}
