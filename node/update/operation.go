@@ -138,6 +138,8 @@ func (op *operation) fast(ctx context.Context) {
 	answers := op.send(ctx, op.l.quorums.Fast, func(i int) storage.SlotRequest {
 		return op.install(i, agree.Fast{Old: base.id, Ballot: ballot, New: a.id}, a.version)
 	})
+	// Who was refused somewhere has met another writer.
+	op.contended = op.contended || refused(answers) > 0
 	if yes(answers) >= op.l.quorums.Fast {
 		op.chosen(a.version, a.order, true)
 		op.ack(a)
