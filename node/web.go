@@ -54,7 +54,7 @@ func (n *Node) serveWeb(ctx context.Context) error {
 		var port net.Listener
 		if n.cfg.WebPort != "" {
 			if port, err = local.ListenLoopback(n.cfg.WebPort); err != nil {
-				return settingError("node", "web.port", "%w", err)
+				return settingError("node", "web.port", "%w; if another node has that port, give this one another, or none", err)
 			}
 			port = newBounded(port, maxForeign)
 			defer port.Close()

@@ -82,7 +82,7 @@ func (a *app) explainCreated(c *node.Config) {
 		fmt.Fprintf(a.stdout, "Note: %s\n", n)
 	}
 	if c.Client && len(c.Introducers) == 0 && len(c.Servers) == 0 {
-		fmt.Fprintf(a.stdout, "It knows no introducer yet: write one into %s\n", c.Dir.IntroducersFile())
+		fmt.Fprintf(a.stdout, "It knows no introducer yet: write one into %s, as\n  introducers:\n    default:\n      furl: pb://...\n", c.Dir.IntroducersFile())
 	}
 	fmt.Fprintf(a.stdout, "Start it with: lafs -d %s run\n", c.Dir)
 }
