@@ -38,10 +38,8 @@ func (n *Node) serveWeb(ctx context.Context) error {
 		return err
 	}
 	defer socket.Close()
-	own := http.NewServeMux()
-	own.HandleFunc("GET "+StatusPath, n.serveStatus)
 	listeners := []net.Listener{socket}
-	handlers := []http.Handler{own}
+	handlers := []http.Handler{n.withStatus(http.NotFoundHandler())}
 	if n.client != nil {
 		if err := writeToken(n.cfg.Dir); err != nil {
 			return err
@@ -63,7 +61,7 @@ func (n *Node) serveWeb(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		own.Handle("/", forOwn)
+		handlers[0] = n.withStatus(forOwn)
 		if port != nil {
 			listeners, handlers = append(listeners, port), append(handlers, forOthers)
 			if err := n.writeURL(port.Addr()); err != nil {
@@ -72,6 +70,21 @@ func (n *Node) serveWeb(ctx context.Context) error {
 		}
 	}
 	return n.serveHTTP(ctx, listeners, handlers)
+}
+
+// withStatus answers StatusPath and leaves the rest to next. A ServeMux would
+// tidy up paths, and dots and slashes in them may be children's names.
+func (n *Node) withStatus(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path != StatusPath:
+			next.ServeHTTP(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			http.Error(w, "the status can only be read", http.StatusMethodNotAllowed)
+		default:
+			n.serveStatus(w, r)
+		}
+	})
 }
 
 // writeURL writes node.url, where other programs look for the web API.
