@@ -11,7 +11,30 @@
 // not survive a restart: nothing of them was promised. They are never
 // visible as shares.
 //
+// A slot is a directory slots/<2 characters>/<storage index>/ with a file
+// named record (see record.marshal) and the shares, named
+// <number>.<step>, which never change either. The record is the truth of the
+// slot: what the server promised and voted for, and which files hold the
+// current shares, those of the base, and those that a Tahoe-LAFS client
+// wrote past the protocol. A step writes and syncs new share files, then
+// their names, and then replaces the record; a crash leaves the old step or
+// the new one, for all shares together. Files that no record names are
+// removed.
+//
+// A server must never vote again where it forgot a vote. A slot whose record
+// is gone or damaged answers storage.ErrStateLost, as do all slots of a
+// directory that is not the one that the server last used, or is an older
+// copy of it, which Config.Witness tells (see mark). Shares are still
+// served. The way out is a new identity: votes are kept with the tub id of
+// who gave them, and those of another one are not this server's. Not noticed
+// are: a directory and a witness brought back together, and, after a crash,
+// a copy that is less than an hour old.
+//
+// A store that is read-only takes no new slots; those that it has can still
+// change.
+//
 // What a seizer finds is little: the times of files are rounded down to a
-// day and those of leases up, and lease secrets are kept as BLAKE2b-256
-// hashes. The file system's own change times are not in our hands.
+// day and those of leases up, and lease secrets and write enablers are kept
+// as BLAKE2b-256 hashes. The file system's own change times are not in our
+// hands.
 package store

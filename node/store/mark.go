@@ -110,7 +110,7 @@ func (s *Store) checkMark() error {
 	if lost {
 		s.stateLost = true
 		s.cfg.Log.Error("the storage directory is not the one that this server last used, or is an older copy of it: " +
-			"shares are served, but nothing is updated. Give the server a new identity (remove private/node.privkey; keep it if the right directory can be brought back)")
+			"shares are served, but mutable objects are not updated. Bring the right directory back, or give the server a new identity")
 		return nil
 	}
 	if here == nil || here.tubID != s.cfg.TubID {

@@ -266,6 +266,12 @@ func foreignBetween(s *slot) {
 	if a := s.send(agree.Prepare{Ballot: ballot1}); !a.Done || !a.Foreign {
 		s.Errorf("Prepare: got %+v", a)
 	}
+	// Another write, of which again nobody knows.
+	s.write(0, 0, "more")
+	if a := s.send(accept, with(w)); a.Done || !a.Foreign {
+		s.Errorf("Accept after another write: got %+v", a)
+	}
+	s.send(agree.Prepare{Ballot: ballot1})
 	if a := s.send(accept, with(w)); !a.Done || a.Foreign {
 		s.Errorf("Accept: got %+v", a)
 	}
