@@ -155,6 +155,8 @@ func (c *call) readBody(limit int64) error {
 	b, err := c.memory.readAll(io.LimitReader(c.Body, limit+1))
 	switch {
 	case errors.Is(err, storage.ErrBusy):
+		// A client that is cut off while it sends may not see the answer.
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.Body, limit))
 		return err
 	case err != nil:
 		return storage.ErrBadRequest
