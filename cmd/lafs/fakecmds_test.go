@@ -1,6 +1,10 @@
 package main
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -103,6 +107,14 @@ func cmdHeld(ts *testscript.TestScript, _ bool, _ []string) {
 		time.Sleep(25 * time.Millisecond)
 	}
 	ts.Fatalf("not so many files came")
+}
+
+// cmdRSAKey is `rsakey FILE`: it makes a key as PEM, in the older form.
+func cmdRSAKey(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	ts.Check(err)
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
 }
 
 // cmdFiles is `files DIR N BYTES`: it makes so many files that differ.

@@ -143,6 +143,7 @@ func (g *fakeGrid) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(out)))
+	w.Header().Set("Accept-Ranges", "bytes")
 	w.Write(out)
 }
 

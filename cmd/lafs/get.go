@@ -59,10 +59,12 @@ func (f *finder) file(capFile string, args []string) (p place, rest []string, er
 		rest = args[1:]
 	}
 	if err == nil && (p.slash || len(p.names) == 0 && directory(p.cap) && isCap(p.cap)) {
-		err = errors.New("that is a directory; lafs cp -r copies directories, lafs ls lists them")
+		err = errDirectory
 	}
 	return p, rest, err
 }
+
+var errDirectory = errors.New("that is a directory; lafs cp -r copies directories, lafs ls lists them")
 
 // readCap finds the cap and returns the arguments that are left. Its errors
 // never quote it.
@@ -102,6 +104,10 @@ func (a *app) get(ctx context.Context, p place, dst string) error {
 		return fmt.Errorf("get: %w", err)
 	}
 	defer resp.Body.Close()
+	// The node shows a directory as a page, which nobody can read in parts.
+	if len(p.names) > 0 && resp.Header.Get("Accept-Ranges") == "" {
+		return fmt.Errorf("get: %w", errDirectory)
+	}
 	m.set("reading", 0, resp.ContentLength)
 	n, err := a.writeTo(dst, func(w io.Writer) (int64, error) {
 		n, err := io.Copy(m.writer(w), resp.Body)

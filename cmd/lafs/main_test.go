@@ -83,6 +83,7 @@ func TestScripts(t *testing.T) {
 			"hold":     cmdHold,
 			"held":     cmdHeld,
 			"files":    cmdFiles,
+			"rsakey":   cmdRSAKey,
 		},
 	})
 }

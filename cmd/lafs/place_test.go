@@ -27,7 +27,7 @@ func testFinder(t testing.TB) *finder {
 	if err := os.WriteFile(filepath.Join(dir, "private", "aliases"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &finder{a: &app{env: env{stdin: strings.NewReader(testFileCap + "\n")}, dir: dir}}
+	return &finder{a: &app{input: strings.NewReader(testFileCap + "\n"), dir: dir}}
 }
 
 func TestPlaces(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -94,6 +95,11 @@ const maxErrorText = 4 << 10
 func answerError(resp *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
 	say := strings.TrimSpace(string(text))
+	// Of a directory's description even the error is JSON.
+	var described struct{ Error string }
+	if resp.Header.Get("Content-Type") == "application/json" && json.Unmarshal(text, &described) == nil && described.Error != "" {
+		say = described.Error
+	}
 	if say == "" {
 		say = "the node answered " + resp.Status
 	}

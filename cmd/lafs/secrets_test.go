@@ -71,6 +71,18 @@ func capSecrets(ts *testscript.TestScript, text string) []string {
 	c, err := caps.Parse(text)
 	ts.Check(err)
 	out := []string{text}
+	if ro := c.ReadOnly(); ro != nil {
+		out = append(out, ro.Reveal())
+	}
+	if d, ok := c.(*caps.Directory); ok {
+		c = d.File()
+		out = append(out, c.Reveal())
+	}
+	if w, ok := c.(*caps.MutableWriter); ok {
+		si := w.StorageIndex()
+		out = append(out, spellings(w.Key.Bytes())...)
+		out = append(out, spellings(si[:])...)
+	}
 	if chk, ok := c.(*caps.CHK); ok {
 		si := chk.StorageIndex()
 		out = append(out, spellings(chk.Key.Bytes())...)
