@@ -1,8 +1,11 @@
 package update
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -54,6 +57,8 @@ type operation struct {
 	round        time.Duration
 	reason       error
 	finished     bool
+	repairing    bool  // there is no batch
+	failure      error // of a repair
 }
 
 // run goes on until every change has its result.
@@ -73,6 +78,8 @@ func (op *operation) run(ctx context.Context) {
 			op.servers = op.e.servers(op.l)
 		}
 		switch few := op.l != nil && op.e.trusted(op.servers) < op.l.quorums.Fast; {
+		case op.repairing && op.l != nil:
+			op.classic(ctx)
 		case op.base != nil && len(op.open) == 0 && !few:
 			op.fast(ctx)
 		case op.l != nil && few && op.tries == 0:
@@ -88,7 +95,7 @@ func (op *operation) run(ctx context.Context) {
 
 // giveUp ends all changes.
 func (op *operation) giveUp(reason error) {
-	op.finished = true
+	op.finished, op.failure = true, reason
 	op.o.doubt()
 	for _, c := range op.batch {
 		why := reason
@@ -155,7 +162,9 @@ func (op *operation) fast(ctx context.Context) {
 // sent out.
 func (op *operation) attempt(base *version, data []byte, results []error, b agree.Ballot) (*attempt, error) {
 	seq := max(op.maxSeq, base.id.Seq) + 1
-	made, err := mutable.Encode(op.o.privateKey(), mutable.Params{Format: op.o.format, Needed: op.l.needed, Total: op.l.total}, seq, data)
+	var salts bytes.Buffer // to make the shares again
+	made, err := mutable.Encode(op.o.privateKey(), mutable.Params{Format: op.o.format, Needed: op.l.needed, Total: op.l.total,
+		Salts: io.TeeReader(rand.Reader, &salts)}, seq, data)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +173,7 @@ func (op *operation) attempt(base *version, data []byte, results []error, b agre
 	}
 	op.maxSeq = seq
 	id := agree.VersionID{Seq: seq, Root: made.Header.Root}
-	a := &attempt{&version{id: id, ancestors: base.lineage(), data: data, shares: made.Shares}, b, results}
+	a := &attempt{&version{id: id, ancestors: base.lineage(), data: data, salts: salts.Bytes(), shares: made.Shares}, b, results}
 	op.open = append(op.open, a)
 	return a, nil
 }

@@ -38,6 +38,9 @@ func (op *operation) slow(ctx context.Context) {
 		op.e.wait(ctx, op.tries, op.round)
 		return
 	}
+	if op.repairing {
+		return
+	}
 	op.servers = op.e.servers(op.l)
 	d := v.decision
 	if d.Verdict == agree.Chosen && v.foreign.IsZero() {
@@ -225,7 +228,9 @@ func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
 		base.ancestors = append([]agree.VersionID{d.Version}, v.ancestors(d.Version)...)
 		base.ancestors = base.ancestors[:min(len(base.ancestors), storage.MaxAncestors)]
 		op.affirm(ctx, b, base)
-	case op.mine(base) != nil:
+	case op.repairing && base.id.IsZero():
+		op.giveUp(ErrNotFound)
+	case op.repairing || op.mine(base) != nil:
 		op.affirm(ctx, b, base)
 	case len(op.open) > 0 && op.lostTrack(base):
 		op.giveUp(errLostTrack)
@@ -261,6 +266,10 @@ func (op *operation) affirm(ctx context.Context, b agree.Ballot, x *version) {
 // affirmed: x is chosen in b.
 func (op *operation) affirmed(b agree.Ballot, x *version) {
 	op.chosen(x, b, true)
+	if op.repairing {
+		op.finished = true
+		return
+	}
 	if a := op.mine(x); a != nil {
 		op.ack(a)
 		return

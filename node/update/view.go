@@ -51,8 +51,9 @@ type view struct {
 	answers  []*answer // those that count, of servers on the list
 	parts    []part    // of all
 	errs     []error
-	asked    int // servers
-	heard    int // answers without error
+	all      []*answer // of a survey, with those that did not come
+	asked    int       // servers
+	heard    int       // answers without error
 	layout   *layout
 	decision agree.Decision
 	// foreign is the newest version that a Tahoe-LAFS client wrote and that
