@@ -19,7 +19,7 @@ import (
 
 // world is one private Tor network and one grid for all tests of this
 // package: three tors (servers, clients, one to spare), an introducer, five
-// storage servers and two clients at 3-of-10, happy 4.
+// storage servers and four clients at 3-of-10, happy 4.
 type world struct {
 	net  *tornet.Net
 	grid *realgrid.Grid
@@ -80,7 +80,7 @@ func start() (w *world, stop func(), err error) {
 		return w, stop, err
 	}
 	tors := w.net.Clients()
-	w.grid, err = realgrid.Start(ctx, realgrid.Options{Dir: w.dir, Lafs: w.lafs, Servers: 5, Clients: 2,
+	w.grid, err = realgrid.Start(ctx, realgrid.Options{Dir: w.dir, Lafs: w.lafs, Servers: 5, Clients: 4,
 		ServiceTor: "control=" + tors[0].Control, ClientTor: "control=" + tors[1].Control,
 		Needed: 3, Happy: 4, Total: 10})
 	return w, stop, err
