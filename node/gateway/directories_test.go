@@ -60,6 +60,22 @@ func TestPutIntoDirectory(t *testing.T) {
 	}
 }
 
+// A directory that somebody makes while a file is being put in its place is
+// not thrown away.
+func TestDirectoryComesFirst(t *testing.T) {
+	tr := plant(t, nil)
+	tr.grid.during = func() { tr.want(201, "PUT", tr.root+"/name/in/it", "x") }
+	tr.want(409, "PUT", tr.root+"/name", strings.Repeat("x", 100000))
+	if got := tr.want(200, "GET", tr.root+"/name/in/it", ""); got != "x" {
+		t.Errorf("the directory's file: got %q", got)
+	}
+	// Another file is replaced: nobody asked to keep it.
+	tr.grid.during = func() { tr.want(201, "PUT", tr.root+"/file", "x") }
+	tr.want(200, "PUT", tr.root+"/file", strings.Repeat("y", 100000))
+	tr.grid.during = func() { tr.want(201, "PUT", tr.root+"/third", "x") }
+	tr.want(409, "PUT", tr.root+"/third?replace=false", strings.Repeat("y", 100000))
+}
+
 func TestMutableFiles(t *testing.T) {
 	tr := plant(t, nil)
 	for _, tt := range []struct{ query, kind string }{
@@ -292,6 +308,7 @@ func TestJSON(t *testing.T) {
 		{"linked mutable", tr.root + "/m", `["filenode",{` + mText + `"size":5,"mutable":true,"format":"MDMF",` + link + `}]`},
 		{"literal", "/uri/URI:LIT:", `["filenode",{"ro_uri":"URI:LIT:","size":0,"mutable":false,"format":"CHK"}]`},
 		{"unknown", tr.root + "/u", `["unknown",{"ro_uri":"ro.future-ro","rw_uri":"future-rw",` + link + `}]`},
+		{"verify cap", "/uri/" + file.Verifier().Reveal(), `["filenode",{"verify_uri":"` + file.Verifier().Reveal() + `","size":4,"mutable":false,"format":"CHK"}]`},
 		{"unknown alone", "/uri/imm.future", `["unknown",{"ro_uri":"imm.future"}]`},
 		{"directory", tr.root + "/d/", `["dirnode",{"children":{},` + subText + `}]`},
 		{"root", tr.root + "/", `["dirnode",{"children":{` +

@@ -28,6 +28,7 @@ type fake struct {
 	cutAfter int64         // if not 0, Copy fails after so many bytes
 	copyAs   error         // with this
 	steps    chan struct{} // if set, Upload reports progress at each
+	during   func()        // what happens while Upload works
 	spooled  int           // sources made
 	closed   int           // sources closed
 }
@@ -73,6 +74,10 @@ func (f *fake) Upload(ctx context.Context, src gateway.Source, progress func(gat
 			n++
 			progress(gateway.Progress{Phase: "sending", Done: n, Total: 10})
 		}
+	}
+	if during := f.during; during != nil {
+		f.during = nil
+		during()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
