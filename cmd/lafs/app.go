@@ -101,7 +101,9 @@ string, the cap, is all that is needed to read the file again.`,
 		Example: `  lafs create-client --introducer FURL
   lafs run
   lafs put report.pdf > report.cap
-  lafs get - copy.pdf < report.cap`,
+  lafs get - copy.pdf < report.cap
+  lafs create-alias tahoe
+  lafs cp -r photos tahoe:`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -8,9 +8,13 @@ import (
 	"time"
 )
 
-// atOnce bounds the requests of one copy at a time. The node spreads each
-// over several servers already.
-const atOnce = 8
+// Requests of one copy at a time. What small files cost is round trips, so
+// many are asked for at once; of large ones a few fill every circuit.
+const (
+	atOnce      = 24
+	largeAtOnce = 4
+	large       = 1 << 20 // bytes
+)
 
 // A copier is one call of cp.
 type copier struct {
@@ -18,7 +22,8 @@ type copier struct {
 	find  *finder
 	node  *runningNode
 	o     cpOptions
-	slots chan struct{} // one entry per request about a file
+	slots chan struct{} // one entry per request
+	large chan struct{} // one entry per request about a large file
 	meter *meter
 	start time.Time
 
@@ -29,7 +34,7 @@ type copier struct {
 }
 
 func (a *app) copier(find *finder, o cpOptions) *copier {
-	return &copier{a: a, find: find, node: a.running(), o: o, slots: make(chan struct{}, atOnce), meter: &meter{}, start: time.Now()}
+	return &copier{a: a, find: find, node: a.running(), o: o, slots: make(chan struct{}, atOnce), large: make(chan struct{}, largeAtOnce), meter: &meter{}, start: time.Now()}
 }
 
 // begin shows progress over so many bytes.
@@ -39,11 +44,15 @@ func (c *copier) begin(total int64) {
 	}
 }
 
-// slot waits for a place among the requests.
-func (c *copier) slot(ctx context.Context) (release func(), err error) {
+// slot waits for a place among the requests, for one about so many bytes.
+func (c *copier) slot(ctx context.Context, size int64) (release func(), err error) {
+	places := c.slots
+	if size > large {
+		places = c.large
+	}
 	select {
-	case c.slots <- struct{}{}:
-		return func() { <-c.slots }, nil
+	case places <- struct{}{}:
+		return func() { <-places }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -140,6 +140,11 @@ func (c *copier) fetchTo(ctx context.Context, s *thing, path string) error {
 		})
 		return err
 	}
+	release, err := c.slot(ctx, s.size())
+	if err != nil {
+		return err
+	}
+	defer release()
 	in, _, err := c.open(ctx, s)
 	if err != nil {
 		return err

@@ -134,7 +134,7 @@ func (c *copier) subdirectories(ctx context.Context, dir *gridDir, want *tree, l
 
 // subdirectory finds out the cap of one, or makes it, and lists it.
 func (c *copier) subdirectory(ctx context.Context, sub *gridDir, e entry, there bool) error {
-	release, err := c.slot(ctx)
+	release, err := c.slot(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (c *copier) subdirectory(ctx context.Context, sub *gridDir, e entry, there 
 
 // store stores one file and has it linked.
 func (c *copier) store(ctx context.Context, s *thing, name string, dir *gridDir, links *links) error {
-	release, err := c.slot(ctx)
+	release, err := c.slot(ctx, s.size())
 	if err != nil {
 		return err
 	}

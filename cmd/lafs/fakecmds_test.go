@@ -79,7 +79,7 @@ func cmdPlant(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdHold is `hold N`: after N files more, no put is answered; `hold off`
+// cmdHold is `hold N`: after N files more, none is put or read; `hold off`
 // ends it.
 func cmdHold(ts *testscript.TestScript, _ bool, args []string) {
 	g := fakeOf(ts)

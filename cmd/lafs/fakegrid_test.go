@@ -28,7 +28,7 @@ type fakeGrid struct {
 	lost    map[string]bool        // caps of files that cannot be read
 	puts    int                    // files taken
 	changes int                    // changes of directories, without making them
-	hold    chan struct{}          // if set, a PUT waits unless it is among
+	hold    chan struct{}          // if set, files in and out wait, but for
 	free    int                    // the next so many
 	linked  time.Time
 }
@@ -151,10 +151,11 @@ func (g *fakeGrid) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *fakeGrid) wait(r *http.Request) error {
 	g.mu.Lock()
 	hold := g.hold
-	if r.Method == "PUT" {
+	data := r.Method == "PUT" || r.Method == "GET" && !r.URL.Query().Has("t")
+	if data {
 		g.free--
 	}
-	if r.Method != "PUT" || g.free >= 0 {
+	if !data || g.free >= 0 {
 		hold = nil
 	}
 	g.mu.Unlock()
