@@ -202,3 +202,8 @@ func (c *client) newEngine() (*update.Engine, error) {
 	}
 	return e, nil
 }
+
+// checker looks after what the two engines keep.
+func (c *client) checker() *checker {
+	return &checker{c.grid, c.engine, grid.NewLeaseSecret(*c.node.cfg.secrets.lease), c.servers}
+}

@@ -133,9 +133,22 @@ func TestDirectories(t *testing.T) {
 	if got := b.want(200, "GET", "/uri/"+frozen+"/g", ""); got != big {
 		t.Error("a child of an immutable directory: other bytes")
 	}
-	if got := a.want(200, "POST", "/uri/"+frozen+"?t=check&output=JSON", ""); !strings.Contains(got, `"healthy":true`) {
-		t.Errorf("check: got %s", got)
+	for _, target := range []string{"/uri/" + frozen, root, root + "/sub/m", "/uri/" + m} {
+		for _, how := range []string{"", "&verify=true", "&add-lease=true", "&repair=true"} {
+			got := b.want(200, "POST", target+"?t=check&output=JSON"+how, "")
+			if !strings.Contains(got, `"healthy":true`) || strings.Contains(got, `"repair-attempted":true`) || strings.Contains(got, `"sharemap":{}`) {
+				t.Errorf("check%s: got %s", how, got)
+			}
+		}
 	}
+	read := a.want(200, "GET", root+"?t=readonly-uri", "")
+	b.want(400, "POST", "/uri/"+read+"?t=check&repair=true", "")
+	b.want(200, "POST", "/uri/"+read+"?t=check&verify=true", "")
+	none := "/uri/URI:DIR2:" + strings.Repeat("a", 26) + ":" + strings.Repeat("a", 52)
+	if got := b.want(200, "POST", none+"?t=check&output=JSON", ""); !strings.Contains(got, `"recoverable":false`) {
+		t.Errorf("check of nothing: got %s", got)
+	}
+	b.want(410, "GET", none+"?t=json", "")
 }
 
 // Two nodes link into one directory at the same time, and into directories

@@ -25,7 +25,7 @@ func (n *Node) gateways(port net.Listener) (own, others http.Handler, err error)
 		Grid:     gateway.OnGrid(n.client.grid, n.cfg.TempDir),
 		Tree:     dirnode.New(n.client.objects, n.deps.Now),
 		Mutables: n.client.objects,
-		Checker:  gateway.OnCheck(n.client.grid),
+		Checker:  n.client.checker(),
 		Format:   n.cfg.MutableFormat,
 		Hosts:    []string{SocketHost},
 		Info:     n.gatewayInfo,
