@@ -32,7 +32,7 @@ type memServer struct {
 	id  string
 	rtt time.Duration
 
-	mu    sync.Mutex
+	mu    *sync.Mutex // of the grid
 	fault fault
 	rng   *rand.Rand
 	slots map[caps.StorageIndex]*memSlot
@@ -168,9 +168,9 @@ type memGrid struct {
 }
 
 func newMemGrid(n int, rtt time.Duration, seed uint64) *memGrid {
-	g := &memGrid{}
+	g, mu := &memGrid{}, new(sync.Mutex)
 	for i := range n {
-		g.servers = append(g.servers, &memServer{id: fmt.Sprintf("v0-server%d", i), rtt: rtt,
+		g.servers = append(g.servers, &memServer{mu: mu, id: fmt.Sprintf("v0-server%d", i), rtt: rtt,
 			rng: rand.New(rand.NewPCG(seed, uint64(i))), slots: map[caps.StorageIndex]*memSlot{}})
 	}
 	return g

@@ -82,14 +82,17 @@ func (op *operation) run(ctx context.Context) {
 			op.classic(ctx)
 		case op.base != nil && len(op.open) == 0 && !few:
 			op.fast(ctx)
-		case op.l != nil && few && op.tries == 0:
+		case few && (op.tries == 0 || op.base != nil):
 			// A write in one step would fail: the promises tell the newest
 			// version as well.
+			op.base = nil
 			op.classic(ctx)
 		default:
 			op.slow(ctx)
 		}
-		op.tries++
+		if op.tries++; op.tries%8 == 0 && !op.finished {
+			op.poll(ctx) // whatever happens, it must not spin
+		}
 	}
 }
 
