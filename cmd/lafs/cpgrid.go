@@ -323,18 +323,13 @@ func (l *links) flush(ctx context.Context) error {
 	if len(now) == 0 {
 		return nil
 	}
-	var cancel context.CancelFunc
-	done := ctx
-	if ctx.Err() != nil {
-		done, cancel = context.WithTimeout(context.WithoutCancel(ctx), linkAfter)
+	err := l.node.linkAll(ctx, l.dir.cap, now)
+	if err != nil && ctx.Err() != nil {
+		// The copy was stopped. What is stored shall not be lost to it; a
+		// second signal ends the process at once.
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), linkAfter)
 		defer cancel()
-	}
-	err := l.node.linkAll(done, l.dir.cap, now)
-	if err != nil && ctx.Err() != nil && done == ctx {
-		// The copy was stopped in the middle of it: once more, to know.
-		done, cancel = context.WithTimeout(context.WithoutCancel(ctx), linkAfter)
-		defer cancel()
-		err = l.node.linkAll(done, l.dir.cap, now)
+		err = l.node.linkAll(last, l.dir.cap, now)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: put %s into the directory: %w", l.dir.says, plural(len(now), "name"), err)
