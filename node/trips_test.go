@@ -131,8 +131,9 @@ func ask(t *testing.T, h http.Handler, method, target, body string) string {
 	return w.Body.String()
 }
 
-// Round trips of requests on warm sessions. An immutable file takes two of
-// its own, to be put and to be got, in which the directory is looked at too.
+// Round trips of requests on warm sessions. What an immutable file takes of
+// its own, to be put and to be got, is the grid's business: up to two, in the
+// first of which the directory is looked at too.
 func TestTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := oniontest.New(oniontest.Options{RTT: time.Second})
@@ -175,8 +176,8 @@ func TestTrips(t *testing.T) {
 			}
 			var answer string
 			trips := net.Trips(func() { answer = ask(t, step.h, step.method, target, step.body) })
-			if trips != step.want {
-				t.Errorf("%s took %d trips, want %d", step.name, trips, step.want)
+			if trips > step.want {
+				t.Errorf("%s took %d trips, want at most %d", step.name, trips, step.want)
 			}
 			if step.name == "put a mutable file" {
 				m = answer

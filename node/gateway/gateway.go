@@ -1,6 +1,6 @@
 // Package gateway is a node's local web API (TAHOE.md, "Web API"): an
 // http.Handler that programs of this machine, and our own command, put and
-// get files through.
+// get files through, and change directories and mutable files.
 //
 // Whoever can send it a request can store files with the node's name on
 // them, and whoever knows a cap can read; so it answers no web page of
