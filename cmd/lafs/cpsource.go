@@ -11,7 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/text/unicode/norm"
+
+	"lafs/node/dirnode"
 )
 
 // A thing is a file or directory that is to be copied.
@@ -62,7 +63,12 @@ func (c *copier) source(ctx context.Context, spec string) (*thing, error) {
 		if s.path, err = filepath.Abs(spec); err != nil {
 			return nil, err
 		}
-		s.name, s.says = filepath.Base(s.path), shown(spec)
+		s.says = shown(spec)
+		if s.path != string(filepath.Separator) {
+			if s.name, err = dirnode.Normalize(filepath.Base(s.path)); err != nil {
+				return nil, fmt.Errorf("%s: %w", s.says, err)
+			}
+		}
 		if s.info, err = os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: %s", errNotFound, s.says)
 		}
@@ -234,16 +240,17 @@ func (c *copier) listDisk(ctx context.Context, dir *thing) ([]*thing, error) {
 	var out []*thing
 	for _, e := range entries {
 		s := &thing{
-			name: norm.NFC.String(e.Name()), says: dir.says + slashBefore(dir.says) + shown(e.Name()),
-			local: true, path: filepath.Join(dir.path, e.Name()), above: dir,
+			says: dir.says + slashBefore(dir.says) + shown(e.Name()), local: true, path: filepath.Join(dir.path, e.Name()), above: dir,
+		}
+		if s.name, err = dirnode.Normalize(e.Name()); err != nil {
+			c.skip(s.says, err.Error())
+			continue
 		}
 		// Links are followed, as Tahoe-LAFS does.
 		s.info, err = os.Stat(s.path)
 		switch {
 		case err != nil:
 			c.skip(s.says, reason(err))
-		case strings.ToValidUTF8(s.name, "") != s.name:
-			c.skip(s.says, "its name is not UTF-8")
 		case !s.info.IsDir() && !s.info.Mode().IsRegular():
 			c.skip(s.says, "it is neither a file nor a directory")
 		default:

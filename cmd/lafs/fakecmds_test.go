@@ -91,15 +91,15 @@ func cmdHold(ts *testscript.TestScript, _ bool, args []string) {
 		return
 	}
 	n, _ := strconv.Atoi(args[0])
-	g.hold, g.free = make(chan struct{}), n
+	g.hold, g.free, g.held = make(chan struct{}), n, 0
 }
 
-// cmdHeld is `held`: it waits until puts are held back.
+// cmdHeld is `held`: it waits until a copy does nothing more but wait.
 func cmdHeld(ts *testscript.TestScript, _ bool, _ []string) {
 	g := fakeOf(ts)
 	for range 400 {
 		g.mu.Lock()
-		full := g.free < 0
+		full := g.held == atOnce
 		g.mu.Unlock()
 		if full {
 			return

@@ -30,6 +30,7 @@ type fakeGrid struct {
 	changes int                    // changes of directories, without making them
 	hold    chan struct{}          // if set, files in and out wait, but for
 	free    int                    // the next so many
+	held    int                    // how many wait
 	linked  time.Time
 }
 
@@ -157,6 +158,9 @@ func (g *fakeGrid) wait(r *http.Request) error {
 	}
 	if !data || g.free >= 0 {
 		hold = nil
+	}
+	if hold != nil {
+		g.held++
 	}
 	g.mu.Unlock()
 	if hold == nil {
