@@ -3,154 +3,231 @@ package mux
 import (
 	"errors"
 	"sync"
-
-	"github.com/libp2p/go-yamux/v4"
+	"time"
 )
 
-// A budget bounds what peers can make the process buffer. Each session
-// counts the windows of its streams, which are what it may be sent unread;
-// when the sum passes the bound, the session that holds most is cut. One
-// greedy peer thus pays for itself, and the others go on.
+// A budget bounds what peers make the process buffer, and says who pays when
+// that is too much.
 //
-// yamux asks through its MemoryManager. Refusing there a new stream would
-// leak its slot and end the session, so that new streams are never refused,
-// only the growth of windows.
+// Counted are the bytes that came for a stream and that its handler has not
+// read, and nothing else: not the windows, which say only what might come,
+// so that a stranger who opens streams and sends nothing takes no room from
+// anybody. A frame counts from its header on, since yamux makes room for the
+// whole of it then, and costs frameCost more, since bytes that come one by
+// one take more room than they are.
+//
+// A session is a stranger until one of its requests got an answer that is no
+// refusal, which without a secret none does. All strangers together may hold
+// the budget divided by strangersPart; beyond it one of them is cut, and so
+// they can't cost anybody else his session. When all sessions together hold
+// more than the budget, one of all is cut. It is the one for which the bytes
+// times how long none of them moved is the most: large and slow. What a busy
+// client has here moves on as fast as its handlers read.
 type budget struct {
 	max int64
 
-	mu      sync.Mutex
-	total   int64                 // guarded by mu; of all that are not doomed
-	holders map[*holding]struct{} // guarded by mu
+	mu        sync.Mutex
+	total     int64                 // guarded by mu; of all that are not doomed
+	strangers int64                 // guarded by mu; the part of total that strangers hold
+	holders   map[*holding]struct{} // guarded by mu
 }
 
-// A holding is what one session counts.
-type holding struct {
-	budget *budget
-	cut    func() // must not wait
-
-	bytes  int64 // guarded by budget.mu
-	doomed bool  // guarded by budget.mu; was cut, and is about to give all back
-}
+const (
+	// strangersPart is the part of the budget for strangers: one of so many.
+	strangersPart = 4
+	// frameCost is what a frame takes in memory beside its bytes.
+	frameCost = 64
+)
 
 func newBudget(max int64) *budget {
 	return &budget{max: max, holders: make(map[*holding]struct{})}
 }
 
+// A holding is what one session holds. Its fields are guarded by budget.mu.
+type holding struct {
+	budget *budget
+	cut    func() // must not wait; not guarded
+
+	bytes  int64
+	moved  time.Time // when a handler last took bytes, or the first came
+	known  bool      // no stranger
+	doomed bool      // was cut, and is about to give all back
+
+	open   map[uint32]*account // the streams that yamux has, by id
+	opened []*account          // those of open that yamux has not asked for yet
+}
+
 func (b *budget) holder(cut func()) *holding {
-	h := &holding{budget: b, cut: cut}
+	h := &holding{budget: b, cut: cut, open: make(map[uint32]*account)}
 	b.mu.Lock()
 	b.holders[h] = struct{}{}
 	b.mu.Unlock()
 	return h
 }
 
-// close gives back all that the session still holds.
-func (h *holding) close() {
-	b := h.budget
-	b.mu.Lock()
-	delete(b.holders, h)
-	b.mu.Unlock()
-}
-
-// span returns the account of one stream.
-func (h *holding) span() (yamux.MemoryManager, error) { return &span{holding: h}, nil }
-
+// countLocked counts n bytes more, or less.
 func (b *budget) countLocked(h *holding, n int64) {
+	if h.bytes == 0 {
+		h.moved = time.Now()
+	}
 	h.bytes += n
-	if !h.doomed {
-		b.total += n
+	if h.doomed {
+		return
+	}
+	b.total += n
+	if !h.known {
+		b.strangers += n
 	}
 }
 
-// add counts n bytes more and cuts whoever holds most if that is too much.
-func (h *holding) add(n int64) {
-	b := h.budget
-	b.mu.Lock()
-	b.countLocked(h, n)
-	var most *holding
-	if b.total > b.max {
-		for o := range b.holders {
-			if !o.doomed && (most == nil || o.bytes > most.bytes) {
-				most = o
-			}
+// enforceLocked picks who is cut, nil if nobody need be. The caller cuts it
+// without the lock.
+func (b *budget) enforceLocked() *holding {
+	strangersOnly := b.strangers > b.max/strangersPart
+	if !strangersOnly && b.total <= b.max {
+		return nil
+	}
+	var worst *holding
+	var most float64
+	now := time.Now()
+	for h := range b.holders {
+		if h.doomed || h.bytes == 0 || strangersOnly && h.known {
+			continue
+		}
+		if w := float64(h.bytes) * (now.Sub(h.moved) + time.Second).Seconds(); worst == nil || w > most {
+			worst, most = h, w
 		}
 	}
-	if most != nil {
+	if worst != nil {
 		// Until it is gone, what it holds must not doom others.
-		b.total -= most.bytes
-		most.doomed = true
+		held := worst.bytes
+		b.countLocked(worst, -held)
+		worst.doomed = true
+		b.countLocked(worst, held)
 	}
-	b.mu.Unlock()
-	if most != nil {
-		most.cut()
-	}
+	return worst
 }
 
-// grow counts n bytes more if half the budget is still free for streams to
-// come.
-func (h *holding) grow(n int64) bool {
+// know makes the session one that is no stranger.
+func (h *holding) know() {
 	b := h.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.total+n > b.max/2 {
-		return false
+	if !h.known && !h.doomed {
+		b.strangers -= h.bytes
 	}
-	b.countLocked(h, n)
-	return true
+	h.known = true
 }
 
-// A span is what one stream counts; it implements yamux.MemoryManager.
-type span struct {
-	holding *holding
+func (h *holding) isKnown() bool {
+	h.budget.mu.Lock()
+	defer h.budget.mu.Unlock()
+	return h.known
+}
 
-	mu    sync.Mutex
-	bytes int64 // guarded by mu
-	done  bool  // guarded by mu
+// close forgets the session once yamux is through with it. What handlers
+// still keep counts until they end.
+func (h *holding) close() {
+	b := h.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range h.opened {
+		a.endLocked() // yamux never asked for it
+	}
+	h.opened = nil
+	delete(b.holders, h)
+}
+
+// An account is what one stream holds. It implements yamux.MemoryManager.
+// Its fields are guarded by the budget's mu.
+type account struct {
+	holding *holding
+	id      uint32
+	bytes   int64 // that came and were not read
+	cost    int64 // of the frames that they came in
+	served  bool  // a handler has it
+	ended   bool  // yamux has it no more
+}
+
+// takeLocked counts n bytes as read.
+func (a *account) takeLocked(n int64) {
+	if n = min(n, a.bytes); n == 0 {
+		return
+	}
+	cost := a.cost * n / a.bytes
+	a.bytes -= n
+	a.cost -= cost
+	a.holding.budget.countLocked(a.holding, -n-cost)
+}
+
+func (a *account) endLocked() {
+	h := a.holding
+	a.ended = true
+	if h.open[a.id] == a {
+		delete(h.open, a.id)
+	}
+	if !a.served {
+		a.takeLocked(a.bytes)
+	}
+}
+
+// took counts n bytes that a handler has read.
+func (a *account) took(n int) {
+	if a == nil || n == 0 {
+		return
+	}
+	b := a.holding.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.takeLocked(int64(n))
+	a.holding.moved = time.Now()
+}
+
+// leave is the handler's end.
+func (a *account) leave() {
+	if a == nil {
+		return
+	}
+	b := a.holding.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a.served = false
+	if a.ended {
+		a.takeLocked(a.bytes)
+	}
 }
 
 // newStream is the priority with which yamux asks for a stream's first
 // window.
 const newStream = 255
 
-// ReserveMemory implements yamux.MemoryManager.
-func (s *span) ReserveMemory(size int, prio uint8) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := int64(size)
+// ReserveMemory implements yamux.MemoryManager. A new stream is never
+// refused, since that would end the session; a window may grow while half
+// the budget is free.
+func (a *account) ReserveMemory(size int, prio uint8) error {
 	if prio == newStream {
-		// yamux asks for the protocol's 256 KiB and then grants our window.
-		n = max(n, serverWindow)
-		s.holding.add(n)
-	} else if !s.holding.grow(n) {
+		return nil
+	}
+	b := a.holding.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.total+int64(size) > b.max/2 {
 		return errFull
 	}
-	s.bytes += n
 	return nil
 }
 
 // ReleaseMemory implements yamux.MemoryManager.
-func (s *span) ReleaseMemory(size int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.release(min(int64(size), s.bytes))
-}
+func (a *account) ReleaseMemory(int) {}
 
 // Done implements yamux.MemoryManager. yamux may call it twice.
-func (s *span) Done() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.done {
-		s.done = true
-		s.release(s.bytes)
-	}
-}
-
-func (s *span) release(n int64) {
-	s.bytes -= n
-	b := s.holding.budget
+func (a *account) Done() {
+	b := a.holding.budget
 	b.mu.Lock()
-	b.countLocked(s.holding, -n)
-	b.mu.Unlock()
+	defer b.mu.Unlock()
+	if !a.ended {
+		a.endLocked()
+	}
 }
 
 var errFull = errors.New("the buffers are full")

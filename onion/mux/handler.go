@@ -27,7 +27,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		r.Body = &stallBody{ReadCloser: r.Body, rc: http.NewResponseController(w)}
 	}
-	aw := &answerWriter{w: w, header: make(http.Header)}
+	stream, _ := r.Context().Value(streamKey{}).(*serverStream)
+	aw := &answerWriter{w: w, header: make(http.Header), stream: stream}
 	h.next.ServeHTTP(aw, r)
 	aw.begin(http.StatusOK)
 	// net/http reads the rest of the body, however long it takes to come.
@@ -80,6 +81,7 @@ func (b *stallBody) Read(p []byte) (int, error) {
 type answerWriter struct {
 	w      http.ResponseWriter
 	header http.Header // the real handler's
+	stream *serverStream
 	begun  bool
 }
 
@@ -105,6 +107,9 @@ func (a *answerWriter) begin(status int) {
 	h["Date"] = nil
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http would guess one
+	}
+	if a.stream != nil && status < http.StatusBadRequest {
+		a.stream.session.holds.know()
 	}
 	a.w.WriteHeader(status)
 }

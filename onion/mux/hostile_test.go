@@ -52,29 +52,6 @@ func TestTenThousandStreams(t *testing.T) {
 	})
 }
 
-func TestGreedySessionIsCutForTheOthers(t *testing.T) {
-	inBubble(t, echo, mux.ServerConfig{MaxBuffer: 16 << 20}, func(w *world) {
-		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
-		s := rawSession(w.t, w.dial(), true)
-		defer s.Close()
-		for range 60 { // 60 windows of 512 KiB are 30 MiB
-			st, err := s.OpenStream(w.t.Context())
-			if err != nil {
-				break
-			}
-			io.WriteString(st, "POST / HTTP/1.1\r\nHost: lafs\r\nContent-Length: 1000000\r\n\r\n")
-		}
-		time.Sleep(5 * rtt)
-		if !s.IsClosed() {
-			t.Error("the greedy session stands")
-		}
-		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
-		if got := w.client.Counters().Dials; got != 2 {
-			t.Errorf("dials: got %d, want the good session to stand", got)
-		}
-	})
-}
-
 func TestThousandsOfSessions(t *testing.T) {
 	inBubble(t, echo, mux.ServerConfig{MaxSessions: 20}, func(w *world) {
 		before := runtime.NumGoroutine()

@@ -26,6 +26,7 @@ type circuit struct {
 	net.Conn
 	heard atomic.Int64 // when bytes last came, Unix nanoseconds
 	read  bool         // the peer's preface was good; only the reader touches it
+	meter *meter       // counts what comes after it; nil on the client's side
 
 	writing sync.Mutex
 	sent    bool // guarded by writing
@@ -52,6 +53,9 @@ func (c *circuit) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.heard.Store(time.Now().UnixNano())
+		if c.meter != nil {
+			c.meter.see(p[:n])
+		}
 	}
 	return n, err
 }

@@ -28,6 +28,9 @@ const (
 	// serverIdle is how long a session may have no stream. It is beyond what
 	// our own clients keep one.
 	serverIdle = idleMax + 5*time.Minute
+	// strangerTime is how long a session that is not known keeps its place
+	// when there are too many: time for one request through Tor.
+	strangerTime = 30 * time.Second
 	// acceptPause is the wait after a session was refused for want of room.
 	acceptPause = 100 * time.Millisecond
 )
@@ -36,10 +39,15 @@ const (
 type ServerConfig struct {
 	// MaxSessions bounds the sessions that stand at once; 0 means 256. When
 	// there are as many, the one that has been without a request longest
-	// makes room; if all have requests, the new one is refused.
+	// makes room, a stranger before one that is known: a session is a
+	// stranger until one of its requests got an answer that is no refusal
+	// (a status below 400). If all have requests, a stranger of more than
+	// half a minute makes room; if there is none, the new one is refused.
 	MaxSessions int
-	// MaxBuffer bounds, in bytes, what all sessions together may make us
-	// buffer; 0 means 256 MiB. Beyond it the session that holds most is cut.
+	// MaxBuffer bounds, in bytes, what came on all sessions together and was
+	// not read by a handler; 0 means 256 MiB. Beyond it the session whose
+	// bytes are many and have not moved for long is cut. Strangers together
+	// may hold a quarter; beyond that one of them is cut.
 	MaxBuffer int64
 	// Log gets what goes wrong, without addresses; nil discards.
 	Log *slog.Logger
@@ -56,12 +64,16 @@ type server struct {
 	sessions map[*served]struct{} // guarded by mu
 }
 
+// streamKey is where a request's context has its *serverStream.
+type streamKey struct{}
+
 // A served is one session that was accepted.
 type served struct {
-	srv     *server
-	conn    net.Conn
-	session *yamux.Session
-	holds   *holding
+	srv      *server
+	conn     net.Conn
+	session  *yamux.Session
+	holds    *holding
+	accepted time.Time
 
 	mu      sync.Mutex
 	streams int         // guarded by mu; accepted and not closed
@@ -108,7 +120,10 @@ func newServer(h http.Handler, cfg ServerConfig) *server {
 		ReadHeaderTimeout:            headerTimeout,
 		MaxHeaderBytes:               maxRequestHeader,
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     log.New(logWriter{cfg.Log}, "", 0),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, streamKey{}, c)
+		},
+		ErrorLog: log.New(logWriter{cfg.Log}, "", 0),
 	}
 	// A stream carries one exchange. So an answer waits for no rest of its
 	// request, and a gate sees one answer.
@@ -152,28 +167,45 @@ func (s *server) room() bool {
 		s.mu.Unlock()
 		return true
 	}
-	var oldest *served
-	var since time.Time
-	for v := range s.sessions {
-		if t, idle := v.idleSince(); idle && (oldest == nil || t.Before(since)) {
-			oldest, since = v, t
-		}
-	}
-	if oldest != nil {
-		delete(s.sessions, oldest)
+	out := s.dispensableLocked()
+	if out != nil {
+		delete(s.sessions, out)
 	}
 	s.mu.Unlock()
-	if oldest == nil {
+	if out == nil {
 		return false
 	}
-	oldest.cut()
+	out.cut()
 	return true
 }
 
+// dispensableLocked returns the session that makes room, nil if none has to.
+func (s *server) dispensableLocked() *served {
+	var best *served
+	var rank int
+	var since time.Time
+	for v := range s.sessions {
+		t, idle := v.idleSince()
+		r := 0
+		switch known := v.holds.isKnown(); {
+		case idle && !known:
+			r = 3
+		case idle:
+			r = 2
+		case !known && time.Since(v.accepted) > strangerTime:
+			r, t = 1, v.accepted
+		}
+		if r > rank || r == rank && r > 0 && t.Before(since) {
+			best, rank, since = v, r, t
+		}
+	}
+	return best
+}
+
 func (s *server) serve(c net.Conn) error {
-	v := &served{srv: s, conn: c, since: time.Now()}
+	v := &served{srv: s, conn: c, accepted: time.Now(), since: time.Now()}
 	v.holds = s.buf.holder(v.cut)
-	y, err := serverSession(newCircuit(c), s.log, v.holds.span)
+	y, err := serverSession(newCircuit(c), s.log, v.holds)
 	if err != nil {
 		return err
 	}
@@ -238,7 +270,7 @@ func (v *served) Accept() (net.Conn, error) {
 	v.idle.Stop()
 	v.mu.Unlock()
 	v.srv.wg.Add(1)
-	return &serverStream{Stream: y, ended: v.streamEnded}, nil
+	return &serverStream{Stream: y, session: v, account: v.holds.serves(y.StreamID())}, nil
 }
 
 func (v *served) streamEnded() {

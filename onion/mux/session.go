@@ -49,12 +49,13 @@ func clientSession(c *circuit, log *slog.Logger) (*yamux.Session, error) {
 	return yamux.Client(c, cfg, nil)
 }
 
-// serverSession starts a session on a circuit that was accepted; what it may
-// buffer is counted in span.
-func serverSession(c *circuit, log *slog.Logger, span func() (yamux.MemoryManager, error)) (*yamux.Session, error) {
+// serverSession starts a session on a circuit that was accepted; what it
+// makes us buffer is counted in h.
+func serverSession(c *circuit, log *slog.Logger, h *holding) (*yamux.Session, error) {
 	cfg := yamuxConfig(log)
 	cfg.MaxIncomingStreams = streamsPerSession
-	return yamux.Server(c, cfg, span)
+	c.meter = &meter{holding: h}
+	return yamux.Server(c, cfg, h.span)
 }
 
 // A logWriter turns lines of yamux and net/http into debug records. They are

@@ -43,9 +43,16 @@ const writeStall = 2 * time.Minute
 // fails after a while.
 type serverStream struct {
 	*yamux.Stream
-	gate  gate // net/http writes from one goroutine at a time
-	once  sync.Once
-	ended func()
+	gate    gate // net/http writes from one goroutine at a time
+	once    sync.Once
+	session *served
+	account *account // nil if the stream ended before it was accepted
+}
+
+func (s *serverStream) Read(p []byte) (int, error) {
+	n, err := s.Stream.Read(p)
+	s.account.took(n)
+	return n, err
 }
 
 func (s *serverStream) Write(p []byte) (int, error) {
@@ -79,7 +86,10 @@ func (s *serverStream) write(p []byte) (int, error) {
 // exchange is over, and again when the server closes.
 func (s *serverStream) Close() error {
 	err := s.Stream.Close()
-	s.once.Do(s.ended)
+	s.once.Do(func() {
+		s.account.leave()
+		s.session.streamEnded()
+	})
 	return err
 }
 
