@@ -63,19 +63,12 @@ func (c *change) held(v agree.VersionID) shareSet {
 	default:
 		out := shareSet{}
 		for n, ref := range r.foreign {
-			if h, ok := c.s.shareHeader(r, n, ref); ok && names(v, h) {
+			if h, ok := c.s.shareHeader(r, n, ref); ok && v == storage.VersionOf(h) {
 				out[n] = ref
 			}
 		}
 		return out
 	}
-}
-
-// names says whether v is the version of a share with this header. Writers
-// may say R alone, which is enough where it covers salts or long contents;
-// see storage.VersionOf.
-func names(v agree.VersionID, h *mutable.Header) bool {
-	return v == storage.VersionOf(h) || v == agree.VersionID{Seq: h.Seq, Root: h.Root}
 }
 
 // shareHeader reads what a share says of its version.
@@ -121,7 +114,7 @@ func (c *change) install(v agree.VersionID, given map[storage.ShareNumber][]byte
 // checkVersion refuses a share that is not whole, or of another version.
 func checkVersion(n storage.ShareNumber, data []byte, v agree.VersionID) error {
 	h, err := mutable.ParseHeader(data[:min(mutable.HeaderSize, len(data))])
-	if err != nil || !names(v, h) || int64(len(data)) != h.ShareSize() || int(n) >= h.Total {
+	if err != nil || v != storage.VersionOf(h) || int64(len(data)) != h.ShareSize() || int(n) >= h.Total {
 		return storage.ErrBadRequest
 	}
 	return nil

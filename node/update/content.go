@@ -121,7 +121,7 @@ func (e *Engine) openPart(ctx context.Context, o *object, p part, whole bool) *m
 		r.part.share.Data = slices.Concat(p.share.Data, rest)
 	}
 	s, err := mutable.OpenShare(ctx, o.fingerprint, int(p.number), r)
-	if err != nil || s.Seq != p.version.Seq || s.Root != p.version.Root {
+	if err != nil || storage.VersionOf(s.Header) != p.version {
 		return nil
 	}
 	return s
@@ -227,7 +227,7 @@ func (e *Engine) complete(o *object, l *layout, v *version) error {
 	if err != nil {
 		return err
 	}
-	if made.Header.Root != v.id.Root {
+	if storage.VersionOf(made.Header) != v.id {
 		return fmt.Errorf("%w: its shares cannot be made again", mutable.ErrCorrupt)
 	}
 	v.shares = made.Shares

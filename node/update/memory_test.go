@@ -132,7 +132,7 @@ func (s *memServer) step(si caps.StorageIndex, req storage.SlotRequest) (storage
 		} else {
 			for _, data := range n.current {
 				h, err := mutable.ParseHeader(data)
-				if err != nil || h.Seq != next.Current.Seq || h.Root != next.Current.Root {
+				if err != nil || storage.VersionOf(h) != next.Current {
 					return storage.SlotAnswer{}, storage.ErrBadRequest
 				}
 			}

@@ -175,7 +175,7 @@ func (op *operation) attempt(base *version, data []byte, results []error, b agre
 		return nil, storage.ErrTooLarge
 	}
 	op.maxSeq = seq
-	id := agree.VersionID{Seq: seq, Root: made.Header.Root}
+	id := storage.VersionOf(made.Header)
 	a := &attempt{&version{id: id, ancestors: base.lineage(), data: data, salts: salts.Bytes(), shares: made.Shares}, b, results}
 	op.open = append(op.open, a)
 	return a, nil

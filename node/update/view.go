@@ -32,7 +32,7 @@ func look(fingerprint hashes.Hash) func(*answer) {
 				if err != nil || int(n) >= h.Total {
 					continue
 				}
-				v := agree.VersionID{Seq: h.Seq, Root: h.Root}
+				v := storage.VersionOf(h)
 				seen[v] = seen[v] || !foreign
 				a.parts = append(a.parts, part{v, n, s, h, a.server, foreign})
 			}
