@@ -3,7 +3,9 @@ package introducer_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha512"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +49,26 @@ func newServer(t testing.TB) *server {
 		PermutationSeed: introducer.DefaultPermutationSeed(node.Public().(ed25519.PublicKey)),
 		Protocols:       []int{1, 2},
 	}}
+}
+
+// fixedServer returns the server whose keys are made of n, so that fuzz seeds
+// are the same in each run.
+func fixedServer(t testing.TB, n byte) *server {
+	t.Helper()
+	s := newServer(t)
+	s.node = ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, ed25519.SeedSize))
+	expanded := sha512.Sum512(bytes.Repeat([]byte{n, 0}, ed25519.SeedSize))
+	expanded[0] &= 248
+	expanded[31] = expanded[31]&63 | 64
+	var err error
+	if s.place, err = onion.ParseKey("ED25519-V3:" + base64.StdEncoding.EncodeToString(expanded[:])); err != nil {
+		t.Fatal(err)
+	}
+	if s.ann.Address, err = s.place.Addr(80); err != nil {
+		t.Fatal(err)
+	}
+	s.ann.PermutationSeed = introducer.DefaultPermutationSeed(s.node.Public().(ed25519.PublicKey))
+	return s
 }
 
 func (s *server) sign(t testing.TB) []byte {
@@ -359,7 +381,7 @@ func TestStatic(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
-	s := newServer(f)
+	s := fixedServer(f, 1)
 	f.Add(s.sign(f))
 	f.Add([]byte(`["","v0-","v0-","v0-"]`))
 	f.Add([]byte(`["{}"]`))
@@ -380,9 +402,7 @@ func FuzzOpen(f *testing.F) {
 // FuzzMessage lets a hostile server sign anything: what is opened comes out
 // of Sign again as the same bytes.
 func FuzzMessage(f *testing.F) {
-	seed := make([]byte, ed25519.SeedSize)
-	s := newServer(f)
-	s.node = ed25519.NewKeyFromSeed(seed)
+	s := fixedServer(f, 1)
 	var parts []string
 	if err := json.Unmarshal(s.sign(f), &parts); err != nil {
 		f.Fatal(err)
@@ -436,7 +456,7 @@ func FuzzStatic(f *testing.F) {
 }
 
 func FuzzParseKept(f *testing.F) {
-	a, b := newServer(f), newServer(f)
+	a, b := fixedServer(f, 1), fixedServer(f, 2)
 	open := func(raw []byte, day int64) introducer.Kept {
 		ann, err := introducer.Open(raw)
 		if err != nil {
