@@ -14,7 +14,7 @@ import (
 type Kept struct {
 	*Announcement
 	Raw []byte
-	Day int64 // since 1970, by the holder's clock
+	Day int64 // since 1970, by the holder's Calendar
 }
 
 // Day counts t's days since 1970.

@@ -57,7 +57,8 @@ type Config struct {
 	OnChange func()
 	// Log gets no addresses and no secrets. Nil discards.
 	Log *slog.Logger
-	// Now is the clock that announcements expire by. Nil is time.Now.
+	// Now is the clock of the status, and the one that the calendars start
+	// from by which announcements expire. Nil is time.Now.
 	Now func() time.Time
 }
 
@@ -138,8 +139,8 @@ func (c *Client) Run(ctx context.Context) error {
 // newest announcement of each other. Those marked Stale get no new shares,
 // and may still hold old ones.
 func (c *Client) Servers() []*introducer.Announcement {
-	today := introducer.Day(c.cfg.Now())
 	newest := make(map[string]introducer.Kept)
+	stale := make(map[string]bool)
 	c.mu.Lock()
 	for _, in := range c.intros {
 		for id, k := range in.servers.entries {
@@ -148,6 +149,7 @@ func (c *Client) Servers() []*introducer.Announcement {
 			// counts: showing it again elsewhere does not renew it.
 			if !ok || k.Seqnum > old.Seqnum || k.Seqnum == old.Seqnum && k.Day < old.Day {
 				newest[id] = k
+				stale[id] = k.Expired(in.calendar.Today())
 			}
 		}
 	}
@@ -155,7 +157,7 @@ func (c *Client) Servers() []*introducer.Announcement {
 	all := make(map[string]*introducer.Announcement)
 	for id, k := range newest {
 		a := *k.Announcement
-		a.Stale = k.Expired(today)
+		a.Stale = stale[id]
 		all[id] = &a
 	}
 	for _, a := range c.cfg.Static {

@@ -11,6 +11,7 @@ const saveDelay = 5 * time.Second
 
 // load fills an introducer's table from the cache.
 func (c *Client) load(in *intro) {
+	in.calendar = introducer.NewCalendar(c.cfg.Now(), nil)
 	if c.cfg.Cache == nil {
 		return
 	}
@@ -23,7 +24,8 @@ func (c *Client) load(in *intro) {
 	if err != nil || dropped > 0 {
 		c.cfg.Log.Warn("introducer: the cache is damaged", "introducer", in.petname, "dropped", dropped, "err", err)
 	}
-	today := introducer.Day(c.cfg.Now())
+	in.calendar = introducer.NewCalendar(c.cfg.Now(), kept)
+	today := in.calendar.Today()
 	for _, k := range kept {
 		in.servers.put(k, today)
 	}

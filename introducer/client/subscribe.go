@@ -29,8 +29,9 @@ const (
 
 // An intro is one introducer.
 type intro struct {
-	petname string
-	furl    *introducer.FURL
+	petname  string
+	furl     *introducer.FURL
+	calendar *introducer.Calendar // set by load
 
 	servers *table           // guarded by Client.mu
 	status  IntroducerStatus // guarded by Client.mu
@@ -104,7 +105,7 @@ func (c *Client) session(ctx context.Context, in *intro) error {
 
 func (c *Client) learn(in *intro, raw []byte) {
 	c.mu.Lock()
-	news := in.servers.learn(raw, introducer.Day(c.cfg.Now()))
+	news := in.servers.learn(raw, in.calendar.Today())
 	c.mu.Unlock()
 	if news {
 		c.changed()

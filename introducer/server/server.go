@@ -40,13 +40,15 @@ type Config struct {
 	MaxSubscribers int
 	// Log gets no addresses and no secrets. Nil discards.
 	Log *slog.Logger
-	// Now is the clock that announcements expire by. Nil is time.Now.
+	// Now is the clock that the introducer.Calendar starts from. Nil is
+	// time.Now.
 	Now func() time.Time
 }
 
 // A Server is one introducer. Its handler may be called by many at once.
 type Server struct {
 	cfg         Config
+	calendar    *introducer.Calendar
 	subscribers chan struct{} // one entry per open answer
 
 	saving sync.Mutex // held through a change of the state and its Save
@@ -97,8 +99,10 @@ func New(cfg Config) (*Server, error) {
 	if dropped > 0 {
 		cfg.Log.Warn("introducer: left out announcements of the saved state that do not verify", "count", dropped)
 	}
+	calendar := introducer.NewCalendar(cfg.Now(), kept)
 	return &Server{
 		cfg:         cfg,
+		calendar:    calendar,
 		subscribers: make(chan struct{}, cfg.MaxSubscribers),
 		state:       newState(kept),
 		changed:     make(chan struct{}),
@@ -120,7 +124,7 @@ func (s *Server) Servers() int {
 	return s.state.live(s.today())
 }
 
-func (s *Server) today() int64 { return introducer.Day(s.cfg.Now()) }
+func (s *Server) today() int64 { return s.calendar.Today() }
 
 // replace makes st the state and wakes the subscribers. The caller holds
 // saving.
