@@ -6,11 +6,12 @@
 // cut into segments, erasure-coded into N shares of which any k rebuild
 // them. Nothing that a server sends is believed before its hash is checked.
 //
-// Round trips, on warm sessions: an upload of a small file takes 2, since
-// all servers are asked for space at once, no server is asked for anything
-// else before, and all shares are written at once. A download of a small
-// file takes 2: all servers are asked which shares they hold, then k shares
-// are read whole. A check that does not verify takes 1. Larger files keep several requests in flight at every
+// Round trips, on warm sessions: a small file takes 1 each way, since its
+// shares go out with the first question, and come with the first answer
+// (storage.Whole). One of up to some MiB takes 2: an upload asks all servers
+// for space at once, and writes all shares at once; a download asks all
+// servers which shares they hold, and reads k whole. A check that does not
+// verify takes 1. Larger files keep several requests in flight at every
 // server, within a bound on memory that holds for the process.
 package grid
 

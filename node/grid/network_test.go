@@ -18,9 +18,10 @@ import (
 	"lafs/shares/caps"
 )
 
-// Trips on warm sessions. An upload: one to ask all servers for space, one to
-// write. A download: one to ask all servers what they hold, one to read. That
-// is what the storage protocol of Tahoe-LAFS allows.
+// Trips on warm sessions. A small file takes one each way: shares go out with
+// the first question, and come with the first answer. An upload of a larger
+// one takes one to ask all servers for space and one to write, a download one
+// to ask all servers what they hold and one to read.
 func TestTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := nodetest.New(t, nodetest.Options{Clients: 2, Net: oniontest.Options{RTT: time.Second}})
@@ -34,8 +35,8 @@ func TestTrips(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, size := range []int{56, 1 << 10, 100_000, 1 << 20} {
-			data := content(size)
+		for _, tt := range []struct{ size, want int }{{56, 1}, {1 << 10, 1}, {100_000, 1}, {1 << 20, 2}} {
+			size, data := tt.size, content(tt.size)
 			put := g.Net.Trips(func() {
 				if warm, err = g.Clients[0].Put(t.Context(), data); err != nil {
 					t.Fatal(err)
@@ -46,8 +47,8 @@ func TestTrips(t *testing.T) {
 					t.Fatalf("%d bytes, %v", len(got), err)
 				}
 			})
-			if put != 2 || get != 2 {
-				t.Errorf("%d bytes: put %d trips, get %d, want 2 and 2", size, put, get)
+			if put != tt.want || get != tt.want {
+				t.Errorf("%d bytes: put %d trips, get %d, want %d", size, put, get, tt.want)
 			}
 		}
 	})

@@ -29,6 +29,8 @@ type upload struct {
 	asked     int          // the first so many of cands are in play
 	pushed    int          // shares sent
 	repairs   bool         // it is a repair: what can be placed is success
+	whole     [][]byte     // all shares, of a small file
+	sentBytes int64        // of whole
 
 	waits  int           // how often it has waited for other uploads of the file
 	waited time.Duration // how long
@@ -189,7 +191,7 @@ func (u *upload) ask(ctx context.Context, questions map[int][]storage.ShareNumbe
 	for i, wanted := range questions {
 		c := u.cands[i]
 		go func() {
-			al, err := c.server.Storage.Allocate(askCtx, u.si, wanted, u.shareSize, c.secret, c.lease)
+			al, err := u.question(askCtx, c, wanted)
 			answers <- answer{i, wanted, al, err}
 		}()
 	}
@@ -254,7 +256,11 @@ func (u *upload) note(a answer) {
 		}
 	}
 	for _, n := range a.allocation.Allocated {
-		if slices.Contains(a.wanted, n) && !c.has[int(n)] {
+		switch {
+		case !slices.Contains(a.wanted, n) || c.has[int(n)]:
+		case u.whole != nil:
+			u.stored(c, int(n))
+		default:
 			c.ready[int(n)] = true
 		}
 	}

@@ -45,6 +45,9 @@ func (s *search) holdWhole(ctx context.Context) error {
 
 // reader returns how a share's bytes are read.
 func (s *search) reader(r *remote) immutable.ShareReader {
+	if r.data != nil {
+		return atHand(r.data)
+	}
 	direct := &shareReader{server: r.h.server.Storage, search: s, n: storage.ShareNumber(r.n)}
 	if s.whole() {
 		return &wholeReader{shareReader: direct, size: s.likelyShareSize(), once: newOnce()}

@@ -55,6 +55,7 @@ type holder struct {
 type remote struct {
 	h       *holder
 	n       int
+	data    []byte        // the share itself, if it came with the list
 	bad     bool          // it is of no use
 	corrupt bool          // because its bytes are wrong
 	opened  chan struct{} // nil before somebody opens it; closed when that ended
@@ -94,14 +95,14 @@ func (s *search) start() {
 
 // list asks a server which shares it holds.
 func (s *search) list(h *holder, tries int) {
-	var held []storage.ShareNumber
+	var held []*remote
 	var err error
 	for try := range tries {
 		if try > 0 && !pause(s.ctx, retryDelay) {
 			break
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, askTimeout)
-		held, err = h.server.Storage.Shares(ctx, storage.Immutable, s.si)
+		held, err = s.ask(ctx, h)
 		cancel()
 		if !broken(err) {
 			break
@@ -114,10 +115,10 @@ func (s *search) list(h *holder, tries int) {
 	h.err = err
 	if err == nil {
 		h.answered = true
-		slices.Sort(held)
-		for _, n := range slices.Compact(held) {
-			if int(n) < s.cap.Total {
-				s.shares = append(s.shares, &remote{h: h, n: int(n)})
+		slices.SortFunc(held, func(a, b *remote) int { return cmp.Compare(a.n, b.n) })
+		for _, r := range slices.CompactFunc(held, func(a, b *remote) bool { return a.n == b.n }) {
+			if r.n < s.cap.Total {
+				s.shares = append(s.shares, r)
 			}
 		}
 	}

@@ -189,6 +189,15 @@ func (in *input) end() error {
 // if every share is there already: the cap needs the hashes of all shares.
 func (u *upload) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, error) {
 	var cap *caps.CHK
+	if u.fitsWhole() {
+		var kept *hold
+		var err error
+		if cap, kept, err = u.codeWhole(ctx, enc); err != nil {
+			return nil, err
+		}
+		defer kept.release()
+		enc = nil
+	}
 	for {
 		lay, err := u.place(ctx)
 		if err != nil {

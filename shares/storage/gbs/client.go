@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"lafs/shares/caps"
@@ -30,11 +31,14 @@ const (
 type Client struct {
 	swissnum    *storage.Swissnum
 	small, bulk http.RoundTripper
+	// tahoe: the server does not know the requests of storage.Whole.
+	tahoe atomic.Bool
 }
 
 var (
 	_ storage.Server = (*Client)(nil)
 	_ storage.Slots  = (*Client)(nil)
+	_ storage.Whole  = (*Client)(nil)
 )
 
 // A request is what a route needs to become one of HTTP.

@@ -83,6 +83,8 @@ var serve = map[*route]func(*call) error{
 	addLease:      (*call).lease,
 	readTestWrite: (*call).readTestWrite,
 	slotStep:      (*call).slot,
+	storeWhole:    (*call).storeAtOnce,
+	readWhole:     (*call).readAtOnce,
 }
 
 // ServeHTTP implements http.Handler.

@@ -23,6 +23,8 @@ const (
 	// bytes that are allowed does not fit.
 	maxCorruptBody = 32800
 	noBody         = 0
+	// maxWholeBody is for small shares, sent whole.
+	maxWholeBody = storage.MaxWholeBody + wholeHead
 	// streamBody is no limit: the handler reads as much as Content-Range
 	// says, and keeps one piece of it in memory.
 	streamBody = -1
@@ -50,6 +52,8 @@ var (
 	corrupt       = &route{http.MethodPost, "/storage/v1/{kind}/{si}/{n}/corrupt", nil, maxCorruptBody, false}
 	readTestWrite = &route{http.MethodPost, "/storage/v1/mutable/{si}/read-test-write", []string{enablerSecret, renewSecret, cancelSecret}, maxSlotBody, true}
 	slotStep      = &route{http.MethodPost, "/lafs/v1/slot/{si}", nil, maxSlotBody, true}
+	storeWhole    = &route{http.MethodPost, "/lafs/v1/store/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxWholeBody, true}
+	readWhole     = &route{http.MethodPost, "/lafs/v1/read/{si}", nil, maxAllocateBody, true}
 	addLease      = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false}
 )
 

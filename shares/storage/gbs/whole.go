@@ -1,0 +1,151 @@
+package gbs
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"lafs/shares/caps"
+	"lafs/shares/storage"
+)
+
+// wholeHead is what a body of ours has beside the bytes of its shares: 256
+// of them at the most.
+const wholeHead = 8 << 10
+
+type storeWholeBody struct {
+	Shares map[uint64][]byte `cbor:"shares"`
+}
+
+type readWholeBody struct {
+	Limit uint64 `cbor:"limit"`
+}
+
+type wholeSharesBody struct {
+	Shares map[uint64]slotShareBody `cbor:"shares"`
+}
+
+// storeAtOnce is Allocate and Write in one request.
+func (c *call) storeAtOnce() error {
+	var body storeWholeBody
+	if err := decodeSlot.Unmarshal(c.body, &body); err != nil {
+		return storage.ErrBadRequest
+	}
+	shares, err := sharesOf(body.Shares)
+	if err != nil {
+		return storage.ErrBadRequest
+	}
+	for _, data := range shares {
+		if len(data) > storage.MaxWholeShare {
+			return storage.ErrTooLarge
+		}
+	}
+	a, err := storage.StoreWhole(c.Context(), c.server, c.si, shares, c.upload(), c.secrets.lease())
+	if err != nil {
+		return err
+	}
+	b, err := marshalAllocation(a)
+	return sendCBOR(c, http.StatusOK, b, err)
+}
+
+// readAtOnce lists the shares of a bucket, with the bytes of small ones.
+func (c *call) readAtOnce() error {
+	var body readWholeBody
+	if err := decodeSlot.Unmarshal(c.body, &body); err != nil {
+		return storage.ErrBadRequest
+	}
+	if !c.memory.take(2 * storage.MaxWholeBody) {
+		return storage.ErrBusy
+	}
+	shares, err := storage.ReadWhole(c.Context(), c.server, c.si, int64(min(body.Limit, storage.MaxWholeShare)))
+	if err != nil {
+		return err
+	}
+	out := wholeSharesBody{Shares: make(map[uint64]slotShareBody, len(shares))}
+	for n, s := range shares {
+		out.Shares[uint64(n)] = slotShareBody{Size: uint64(s.Size), Data: s.Data}
+	}
+	b, err := encodeSorted.Marshal(out)
+	return sendCBOR(c, http.StatusOK, b, err)
+}
+
+// plain is the server without what only ours speak.
+type plain struct{ storage.Server }
+
+// StoreWhole implements storage.Whole; a server that does not speak it is
+// asked as GBS asks, from then on.
+func (c *Client) StoreWhole(ctx context.Context, si caps.StorageIndex, shares map[storage.ShareNumber][]byte, upload *storage.UploadSecret, lease *storage.LeaseSecrets) (storage.Allocation, error) {
+	none := storage.Allocation{}
+	if lease == nil || !validUpload(upload) || len(shares) == 0 || len(shares) > 256 {
+		return none, storage.ErrBadRequest
+	}
+	total := 0
+	for _, data := range shares {
+		total += len(data)
+		if len(data) == 0 || len(data) > storage.MaxWholeShare {
+			return none, storage.ErrBadRequest
+		}
+	}
+	if c.tahoe.Load() || total > storage.MaxWholeBody {
+		return storage.StoreWhole(ctx, plain{c}, si, shares, upload, lease)
+	}
+	body, err := encodeSorted.Marshal(storeWholeBody{sharesToBody(shares)})
+	if err != nil {
+		return none, storage.ErrBadRequest
+	}
+	_, b, err := c.call(ctx, storeWhole, request{place: place{si: si}, secrets: secretsFor(upload, lease), body: body,
+		bulk: len(body) >= bulk}, http.StatusOK)
+	if errors.Is(err, storage.ErrNotFound) {
+		c.tahoe.Store(true)
+		return storage.StoreWhole(ctx, plain{c}, si, shares, upload, lease)
+	}
+	if err != nil {
+		return none, err
+	}
+	a, err := parseAllocation(b)
+	if err != nil {
+		return none, storage.ErrPeer
+	}
+	for _, n := range a.Allocated {
+		if shares[n] == nil {
+			return none, storage.ErrPeer
+		}
+	}
+	return a, nil
+}
+
+// ReadWhole implements storage.Whole.
+func (c *Client) ReadWhole(ctx context.Context, si caps.StorageIndex, limit int64) (map[storage.ShareNumber]storage.SlotShare, error) {
+	limit = min(max(limit, 0), storage.MaxWholeShare)
+	if c.tahoe.Load() {
+		return storage.ReadWhole(ctx, plain{c}, si, limit)
+	}
+	body, err := encodeSorted.Marshal(readWholeBody{uint64(limit)})
+	if err != nil {
+		return nil, storage.ErrBadRequest
+	}
+	_, b, err := c.call(ctx, readWhole, request{place: place{si: si}, body: body, limit: storage.MaxWholeBody + wholeHead}, http.StatusOK)
+	if errors.Is(err, storage.ErrNotFound) {
+		c.tahoe.Store(true)
+		return storage.ReadWhole(ctx, plain{c}, si, limit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseWholeShares(b, limit)
+}
+
+func parseWholeShares(b []byte, limit int64) (map[storage.ShareNumber]storage.SlotShare, error) {
+	var body wholeSharesBody
+	if err := decodeSlot.Unmarshal(b, &body); err != nil {
+		return nil, storage.ErrPeer
+	}
+	out := make(map[storage.ShareNumber]storage.SlotShare, len(body.Shares))
+	for n, s := range body.Shares {
+		if n > 255 || int64(len(s.Data)) > limit || len(s.Data) > 0 && uint64(len(s.Data)) != s.Size {
+			return nil, storage.ErrPeer
+		}
+		out[storage.ShareNumber(n)] = storage.SlotShare{Size: int64(len(s.Data)), Data: s.Data}
+	}
+	return out, nil
+}
