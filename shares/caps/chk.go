@@ -98,8 +98,11 @@ func parseCHKVerifier(fields string) (Cap, error) {
 // the storage index.
 func parseImmutable(fields string) (first [16]byte, v *CHKVerifier, err error) {
 	f := strings.Split(fields, ":")
-	if len(f) != 5 {
-		return first, nil, fmt.Errorf("%w: it has %d fields, not 5", ErrSyntax, len(f))
+	if len(f) < 5 {
+		return first, nil, fmt.Errorf("%w: it is cut off or mistyped: it has %d of 5 fields", ErrSyntax, len(f))
+	}
+	if len(f) > 5 {
+		return first, nil, fmt.Errorf("%w: it is mistyped, or something follows it: it has more than 5 fields", ErrSyntax)
 	}
 	v = new(CHKVerifier)
 	if first, err = parse16(f[0]); err != nil {

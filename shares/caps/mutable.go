@@ -110,7 +110,7 @@ func slotText(kind Kind, first []byte, fingerprint hashes.Hash) string {
 func parseSlot(mdmf bool, fields string) (first [16]byte, fingerprint hashes.Hash, err error) {
 	head, tail, ok := strings.Cut(fields, ":")
 	if !ok {
-		return first, fingerprint, fmt.Errorf("%w: it has one field, not 2", ErrSyntax)
+		return first, fingerprint, fmt.Errorf("%w: it is cut off or mistyped: it has one of 2 fields", ErrSyntax)
 	}
 	if mdmf {
 		tail, _, _ = strings.Cut(tail, ":")

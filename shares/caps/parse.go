@@ -31,6 +31,9 @@ func Parse(text string) (Cap, error) {
 	}
 	rest, promise := cutPromise(text)
 	kind, fields, known := cutKind(rest)
+	if wrapped(text) {
+		return nil, fmt.Errorf("%w: there are quotes, spaces or other marks around it; remove them", ErrSyntax)
+	}
 	if !known {
 		return &Unknown{text: text}, nil
 	}
@@ -46,6 +49,22 @@ func Parse(text string) (Cap, error) {
 		return nil, fmt.Errorf("%s cap: %w", kind, err)
 	}
 	return c, nil
+}
+
+// wrapping is what a cap may be wrapped in by the way that it took: quotes of
+// any kind, brackets, spaces, and the byte order mark of some editors.
+const wrapping = "\"'`\u201c\u201d\u2018\u2019\u201e\u00ab\u00bb<>()\ufeff \t\r\n"
+
+// wrapped reports whether text is a cap of a known kind with something around
+// it. What is left of one that is no cap of a known kind is nobody's business.
+func wrapped(text string) bool {
+	bare := strings.Trim(text, wrapping)
+	if bare == text {
+		return false
+	}
+	rest, _ := cutPromise(bare)
+	_, _, known := cutKind(rest)
+	return known
 }
 
 func (k Kind) verifies() bool { return strings.HasSuffix(string(k), "-Verifier") }

@@ -176,6 +176,32 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// What a person did wrong is said, so that he can put it right.
+func TestRefusedSaysWhatToDo(t *testing.T) {
+	chk := "URI:CHK:" + b16 + ":" + b32 + ":3:10:1000"
+	for name, c := range map[string]struct{ text, want string }{
+		"cut in the key":    {chk[:12], "cut off or mistyped"},
+		"cut before N":      {"URI:CHK:" + b16 + ":" + b32 + ":3", "cut off or mistyped"},
+		"slot cut":          {"URI:SSK:" + b16, "cut off or mistyped"},
+		"directory cut":     {"URI:DIR2:" + b16, "cut off or mistyped"},
+		"something follows": {chk + ":x", "something follows"},
+		"double quotes":     {`"` + chk + `"`, "remove them"},
+		"one quote":         {chk + `"`, "remove them"},
+		"single quotes":     {"'" + chk + "'", "remove them"},
+		"curly quotes":      {"\u201c" + chk + "\u201d", "remove them"},
+		"byte order mark":   {"\ufeff" + chk, "remove them"},
+		"newline":           {chk + "\n", "remove them"},
+		"quoted promise":    {`"ro.` + chk + `"`, "remove them"},
+	} {
+		if _, err := caps.Parse(c.text); !errors.Is(err, caps.ErrSyntax) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("Parse, %s: got %v, want ErrSyntax that says %q", name, err, c.want)
+		}
+	}
+	if c := mustParse(t, `"from the future"`); c.Kind() != caps.KindUnknown {
+		t.Errorf("a quoted text of no known kind is a %s cap", c.Kind())
+	}
+}
+
 func TestNewDirectory(t *testing.T) {
 	for _, text := range []string{"URI:DIR2-LIT:", "some.thing"} {
 		if _, err := caps.NewDirectory(mustParse(t, text)); !errors.Is(err, caps.ErrSyntax) {
