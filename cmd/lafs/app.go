@@ -98,7 +98,7 @@ func (a *app) command() *cobra.Command {
 		Long: `lafs encrypts a file, cuts it into shares and spreads them over storage
 servers that are reached as Tor onion services and in no other way. A short
 string, the cap, is all that is needed to read the file again.`,
-		Example: `  lafs create-client --introducer FURL
+		Example: `  lafs create-client --introducer-file subscriber.furl
   lafs run
   lafs put report.pdf > report.cap
   lafs get - copy.pdf < report.cap

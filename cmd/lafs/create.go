@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +17,8 @@ type createOptions struct {
 	dir      string
 	reserved string
 	foreign  map[string]*string
+
+	introducerFiles []string
 }
 
 func (a *app) createNode() *cobra.Command {
@@ -21,8 +27,8 @@ func (a *app) createNode() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create-node [DIR]",
 		Short: "Make the directory of a storage server that is a client too",
-		Example: `  lafs create-node --introducer FURL
-  lafs -d /srv/lafs create-node --introducer FURL --storage-dir /big --reserved-space 50G`,
+		Example: `  lafs create-node --introducer-file introducer.furl
+  lafs -d /srv/lafs create-node --introducer-file introducer.furl --storage-dir /big --reserved-space 50G`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Storage = !noStorage
@@ -42,8 +48,8 @@ func (a *app) createClient() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create-client [DIR]",
 		Short: "Make the directory of a client",
-		Example: `  lafs create-client --introducer FURL
-  lafs -d ~/.lafs create-client --introducer FURL --shares-needed 3 --shares-happy 5 --shares-total 10`,
+		Example: `  lafs create-client --introducer-file subscriber.furl
+  lafs -d ~/.lafs create-client --introducer-file subscriber.furl --shares-needed 3 --shares-happy 5 --shares-total 10`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.create(cmd, args, &o) },
 	}
@@ -73,7 +79,8 @@ one for storage servers, one for clients, who cannot announce with theirs.`,
 func (a *app) clientFlags(cmd *cobra.Command, o *createOptions) {
 	a.commonFlags(cmd, o)
 	f := cmd.Flags()
-	f.StringArrayVar(&o.Introducers, "introducer", nil, "an introducer's address; may be given more than once")
+	f.StringArrayVar(&o.Introducers, "introducer", nil, "an introducer's address; may be given more than once; on the command line, which others on this machine may see")
+	f.StringArrayVar(&o.introducerFiles, "introducer-file", nil, "a file with an introducer's address; - is standard input; may be given more than once")
 	f.IntVar(&o.Needed, "shares-needed", node.DefaultNeeded, "shares that rebuild a file (k)")
 	f.IntVar(&o.Happy, "shares-happy", node.DefaultHappy, "distinct servers that an upload must reach")
 	f.IntVar(&o.Total, "shares-total", node.DefaultTotal, "shares made of a file (N)")
@@ -105,6 +112,13 @@ func (a *app) create(cmd *cobra.Command, args []string, o *createOptions) error 
 	if err := a.chooseTor(cmd, o); err != nil {
 		return err
 	}
+	for _, name := range o.introducerFiles {
+		furl, err := a.readFURL(name)
+		if err != nil {
+			return err
+		}
+		o.Introducers = append(o.Introducers, furl)
+	}
 	dir := a.dir
 	switch {
 	case len(args) == 1 && (o.dir != "" || cmd.Flags().Changed("node-directory")):
@@ -120,4 +134,30 @@ func (a *app) create(cmd *cobra.Command, args []string, o *createOptions) error 
 	}
 	a.explainCreated(c)
 	return nil
+}
+
+// maxFURL bounds what is read of a file that should hold one line.
+const maxFURL = 4 << 10
+
+// readFURL reads an introducer's address from a file, where no other user
+// sees it as one sees a command line.
+func (a *app) readFURL(name string) (string, error) {
+	in := io.NopCloser(a.input)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", fmt.Errorf("--introducer-file: %w", err)
+		}
+		in = f
+	}
+	defer in.Close()
+	text, err := io.ReadAll(io.LimitReader(in, maxFURL+1))
+	if err != nil {
+		return "", fmt.Errorf("--introducer-file: %w", err)
+	}
+	furl := strings.TrimSpace(string(text))
+	if furl == "" || len(text) > maxFURL {
+		return "", errors.New("--introducer-file: it does not hold one line with an introducer's address")
+	}
+	return furl, nil
 }

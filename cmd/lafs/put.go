@@ -65,7 +65,7 @@ const maxCap = 4 << 10
 
 // put stores src by a request to path, which may hold secrets.
 func (a *app) put(ctx context.Context, src, path string) error {
-	in, size, err := a.openSource(src)
+	in, size, err := a.openSource(ctx, src)
 	if err != nil {
 		return err
 	}
@@ -129,14 +129,14 @@ func readPutAnswer(resp *http.Response, m *meter) (string, error) {
 
 // openSource opens what is to be stored. The size is -1 where it cannot be
 // known beforehand.
-func (a *app) openSource(src string) (io.ReadCloser, int64, error) {
+func (a *app) openSource(ctx context.Context, src string) (io.ReadCloser, int64, error) {
 	if src == "-" {
 		if isTerminal(a.stdin) && !a.quiet {
 			fmt.Fprintln(a.stderr, "reading standard input until its end (Ctrl-D)")
 		}
 		return io.NopCloser(a.input), -1, nil
 	}
-	f, err := os.Open(src)
+	f, err := openPatiently(ctx, src)
 	if err != nil {
 		return nil, 0, fmt.Errorf("put: %w", err)
 	}
@@ -148,8 +148,29 @@ func (a *app) openSource(src string) (io.ReadCloser, int64, error) {
 		f.Close()
 		return nil, 0, err
 	}
-	if !st.Mode().IsRegular() {
+	if !st.Mode().IsRegular() || st.Size() == 0 {
+		// The kernel's own files say that they are empty, and are not.
 		return f, -1, nil
 	}
 	return f, st.Size(), nil
+}
+
+// openPatiently opens a file to read. A named pipe opens only when somebody
+// writes to it; until then the person can leave.
+func openPatiently(ctx context.Context, name string) (*os.File, error) {
+	type result struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		f, err := os.Open(name)
+		done <- result{f, err}
+	}()
+	select {
+	case r := <-done:
+		return r.f, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }

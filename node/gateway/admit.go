@@ -18,6 +18,8 @@ func setHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Frame-Options", "DENY")
+	// A page may not make the browser look names up in the clear.
+	h.Set("X-DNS-Prefetch-Control", "off")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 

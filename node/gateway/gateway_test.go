@@ -144,7 +144,7 @@ func TestHeaders(t *testing.T) {
 		resp, _ := n.ask(tt.method, tt.target, strings.NewReader("x"), tt.header...)
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
-			"Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
+			"Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY", "X-DNS-Prefetch-Control": "off",
 		} {
 			if got := resp.Header.Get(name); got != want {
 				t.Errorf("%s: %s is %q, want %q", tt.method, name, got, want)

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -53,36 +52,26 @@ func Start(ctx context.Context, o Options) (*Grid, error) {
 	if _, err := runLafs(ctx, o.Lafs, g.Introducer.Dir, nil, "create-introducer", "--tor", o.ServiceTor); err != nil {
 		return nil, err
 	}
-	furl := func(name string) (string, error) {
-		text, err := os.ReadFile(filepath.Join(g.Introducer.Dir, "private", name))
-		return strings.TrimSpace(string(text)), err
-	}
-	forServers, err := furl("introducer.furl")
-	if err != nil {
-		return nil, err
-	}
-	forClients, err := furl("subscriber.furl")
-	if err != nil {
-		return nil, err
-	}
+	forServers := filepath.Join(g.Introducer.Dir, "private", "introducer.furl")
+	forClients := filepath.Join(g.Introducer.Dir, "private", "subscriber.furl")
 	shares := []string{"--shares-needed", strconv.Itoa(o.Needed), "--shares-happy", strconv.Itoa(o.Happy), "--shares-total", strconv.Itoa(o.Total)}
 	for i := range o.Servers {
 		p := &Process{Dir: filepath.Join(o.Dir, fmt.Sprintf("server%d", i)), lafs: o.Lafs}
 		if _, err := runLafs(ctx, o.Lafs, p.Dir, nil, "create-node", "--tor", o.ServiceTor,
-			"--nickname", fmt.Sprintf("server%d", i), "--introducer", forServers, "--webport", "none"); err != nil {
+			"--nickname", fmt.Sprintf("server%d", i), "--introducer-file", forServers, "--webport", "none"); err != nil {
 			return nil, err
 		}
 		g.Servers = append(g.Servers, p)
 	}
 	for i := range o.Clients {
 		p := &Process{Dir: filepath.Join(o.Dir, fmt.Sprintf("client%d", i)), lafs: o.Lafs}
-		args := append([]string{"create-client", "--tor", o.ClientTor, "--introducer", forClients, "--webport", "none"}, shares...)
+		args := append([]string{"create-client", "--tor", o.ClientTor, "--introducer-file", forClients, "--webport", "none"}, shares...)
 		if _, err := runLafs(ctx, o.Lafs, p.Dir, nil, args...); err != nil {
 			return nil, err
 		}
 		g.Clients = append(g.Clients, p)
 	}
-	err = g.startAll(ctx)
+	err := g.startAll(ctx)
 	for _, p := range g.Clients {
 		if err == nil {
 			err = p.AwaitServers(ctx, o.Servers)
