@@ -71,7 +71,7 @@ func (s *Store) Shares(ctx context.Context, kind storage.Kind, si caps.StorageIn
 	if kind == storage.Mutable {
 		return s.slotShares(si)
 	}
-	held, _, err := s.list(si)
+	held, _, err := s.settled(si)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +80,13 @@ func (s *Store) Shares(ctx context.Context, kind storage.Kind, si caps.StorageIn
 		out = append(out, n)
 	}
 	return sorted(out), nil
+}
+
+// settled is list without shares that a crash or a fault could still take
+// away: it waits for those that are about to be whole.
+func (s *Store) settled(si caps.StorageIndex) (held, newer map[storage.ShareNumber]bool, err error) {
+	defer s.naming.lock(si)()
+	return s.list(si)
 }
 
 // list returns the whole shares under si, and the numbers whose file is of a
@@ -203,7 +210,7 @@ func (s *Store) AddLease(ctx context.Context, si caps.StorageIndex, ls *storage.
 	if ls == nil {
 		return storage.ErrBadRequest
 	}
-	held, _, err := s.list(si)
+	held, _, err := s.settled(si)
 	if err != nil {
 		return err
 	}

@@ -43,38 +43,57 @@ func parseSlotShare(name string) (n storage.ShareNumber, step uint64, ok bool) {
 	return n, step, err == nil && strconv.FormatUint(step, 10) == rest
 }
 
-// slotLocks lets one request at a time work on a slot.
-type slotLocks struct {
+// indexLocks are a lock for each storage index.
+type indexLocks struct {
 	mu    sync.Mutex
-	slots map[caps.StorageIndex]*slotLock // guarded by mu
+	locks map[caps.StorageIndex]*indexLock // guarded by mu
 }
 
-type slotLock struct {
-	sync.Mutex
-	users int // guarded by slotLocks.mu
+type indexLock struct {
+	sync.RWMutex
+	users int // guarded by indexLocks.mu
 }
 
-// lock waits for the slot and returns what gives it free.
-func (l *slotLocks) lock(si caps.StorageIndex) (unlock func()) {
-	l.mu.Lock()
-	if l.slots == nil {
-		l.slots = map[caps.StorageIndex]*slotLock{}
-	}
-	k := l.slots[si]
-	if k == nil {
-		k = &slotLock{}
-		l.slots[si] = k
-	}
-	k.users++
-	l.mu.Unlock()
+// lock waits until nobody has si, and returns what gives it free.
+func (l *indexLocks) lock(si caps.StorageIndex) (unlock func()) {
+	k := l.use(si)
 	k.Lock()
 	return func() {
 		k.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if k.users--; k.users == 0 {
-			delete(l.slots, si)
-		}
+		l.drop(si, k)
+	}
+}
+
+// share waits until nobody has si for himself alone.
+func (l *indexLocks) share(si caps.StorageIndex) (unlock func()) {
+	k := l.use(si)
+	k.RLock()
+	return func() {
+		k.RUnlock()
+		l.drop(si, k)
+	}
+}
+
+func (l *indexLocks) use(si caps.StorageIndex) *indexLock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.locks == nil {
+		l.locks = map[caps.StorageIndex]*indexLock{}
+	}
+	k := l.locks[si]
+	if k == nil {
+		k = &indexLock{}
+		l.locks[si] = k
+	}
+	k.users++
+	return k
+}
+
+func (l *indexLocks) drop(si caps.StorageIndex, k *indexLock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k.users--; k.users == 0 {
+		delete(l.locks, si)
 	}
 }
 

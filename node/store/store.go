@@ -52,7 +52,12 @@ type Store struct {
 	open func(path string) (file, error)
 	free func(dir string) (int64, error)
 
-	slots slotLocks
+	// slots lets one request at a time work on a slot.
+	slots indexLocks
+	// naming is shared by those who make whole shares of uploads, and taken
+	// alone to list what is held: a name is seen before it is durable, and
+	// nobody may be promised it until then.
+	naming indexLocks
 	// unsure are the slots (caps.StorageIndex) whose newest record may not
 	// have reached the disk.
 	unsure sync.Map

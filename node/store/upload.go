@@ -74,7 +74,7 @@ func (s *Store) Allocate(ctx context.Context, si caps.StorageIndex, numbers []st
 	if err != nil {
 		return out, err
 	}
-	held, taken, err := s.list(si)
+	held, taken, err := s.settled(si)
 	if err == nil && len(held) > 0 {
 		if e := s.index.addLease(si, l, s.cfg.Now()); e != nil {
 			err = s.fault("write a lease", e)
@@ -233,6 +233,7 @@ func (s *Store) finish(u *upload, f file) error {
 			return err
 		}
 	}
+	defer s.naming.share(u.key.si)()
 	if err := durable.Rename(from, to); err != nil {
 		os.Remove(to)
 		return err
