@@ -86,6 +86,9 @@ type StorageStatus struct {
 	Bytes     int64 `json:"bytes"`
 	Available int64 `json:"available"`
 	Reserved  int64 `json:"reserved"`
+	// StateLost: the storage directory was lost or replaced by an older
+	// copy, so the server takes no part in changes of mutable objects.
+	StateLost bool `json:"state_lost,omitempty"`
 }
 
 // Status says how the node is doing. It asks nobody.
@@ -117,6 +120,7 @@ func (n *Node) storageStatus() *StorageStatus {
 	st := &StorageStatus{Published: n.published.Load(), ReadOnly: n.cfg.ReadOnly, Reserved: n.cfg.ReservedSpace}
 	if have, err := n.storage.Stats(); err == nil {
 		st.Shares, st.Bytes, st.Available = have.Shares, have.Bytes, have.Available
+		st.StateLost = have.StateLost
 	}
 	return st
 }

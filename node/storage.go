@@ -23,6 +23,7 @@ func (n *Node) buildStorage() error {
 	st, err := store.Open(store.Config{
 		Dir:           n.cfg.StorageDir,
 		TubID:         n.cfg.secrets.tubID,
+		Witness:       n.cfg.Dir.path("private", "storage.witness"),
 		ReservedSpace: n.cfg.ReservedSpace,
 		ReadOnly:      n.cfg.ReadOnly,
 		Now:           n.deps.Now,

@@ -146,6 +146,10 @@ func storageLine(s *node.StorageStatus) string {
 	if !s.Published {
 		text += ", not published yet"
 	}
+	if s.StateLost {
+		text += "; ITS VOTES ARE LOST (the storage directory is another or an older one): files are served, changes of directories are not." +
+			" Make a new server to take part again"
+	}
 	return text
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"lafs/shares/caps"
 	"lafs/shares/immutable"
@@ -254,12 +255,17 @@ func (s *search) verify(ctx context.Context) error {
 	account := s.g.account()
 	turns := make(chan struct{}, verifyServers)
 	var servers sync.WaitGroup
+	var wrongCap atomic.Bool
 	for h, shares := range s.byHolder() {
 		servers.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
 			for _, r := range shares {
 				err := s.verifyShare(ctx, account, r)
+				if errors.Is(err, immutable.ErrWrongCap) {
+					wrongCap.Store(true)
+					return
+				}
 				if ctx.Err() != nil || !s.verified(h, r, err) {
 					return
 				}
@@ -267,6 +273,9 @@ func (s *search) verify(ctx context.Context) error {
 		})
 	}
 	servers.Wait()
+	if wrongCap.Load() {
+		return immutable.ErrWrongCap
+	}
 	return ctx.Err()
 }
 

@@ -120,6 +120,9 @@ func (s *search) gather(ctx context.Context, want int, read func(context.Context
 		case res := <-results:
 			inFlight--
 			s.read(res.r, res.took, res.err, ctx.Err() != nil)
+			if errors.Is(res.err, immutable.ErrWrongCap) {
+				return nil, immutable.ErrWrongCap // no other share says otherwise
+			}
 			if res.err != nil {
 				delete(taken, res.r.n)
 				break

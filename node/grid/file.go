@@ -60,7 +60,8 @@ func (f *File) Close() error {
 // are no longer needed are cancelled. A length below 0 means to the end of
 // the file. progress may be nil; it is called from one goroutine.
 //
-// Errors: *NotEnoughSharesError, ErrRange, ErrDamaged, w's, the context's.
+// Errors: *NotEnoughSharesError, ErrRange, ErrDamaged, immutable.ErrWrongCap,
+// w's, the context's.
 func (f *File) Copy(ctx context.Context, w io.Writer, offset, length int64, progress func(Progress)) error {
 	if offset < 0 || offset > f.size || length > f.size-offset {
 		return ErrRange

@@ -19,6 +19,8 @@ const (
 	maxRequests = 512
 
 	maxMemory = 512 << 20
+	// drained is how much of a body that is too large is read all the same.
+	drained = 1 << 20
 
 	typeCBOR = "application/cbor"
 )
@@ -152,6 +154,8 @@ func (c *call) find() (*route, error) {
 // readBody reads a body of at most limit bytes.
 func (c *call) readBody(limit int64) error {
 	if c.ContentLength > limit {
+		// A client that is cut off while it sends may not see the answer.
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.Body, drained))
 		return storage.ErrTooLarge
 	}
 	b, err := c.memory.readAll(io.LimitReader(c.Body, limit+1))
