@@ -212,16 +212,20 @@ func TestWrongShare(t *testing.T) {
 			t.Errorf("%s: got %v, want ErrCorrupt", name, err)
 		}
 	}
-	for name, change := range map[string]func(c *caps.CHK){
-		"k":    func(c *caps.CHK) { c.Needed = 1 },
-		"N":    func(c *caps.CHK) { c.Total = 3 },
-		"size": func(c *caps.CHK) { c.Size = 501 },
-		"hash": func(c *caps.CHK) { c.UEBHash[3] ^= 1 },
+	for name, try := range map[string]struct {
+		change func(c *caps.CHK)
+		want   error
+	}{
+		"k":    {func(c *caps.CHK) { c.Needed = 1 }, immutable.ErrWrongCap},
+		"N":    {func(c *caps.CHK) { c.Total = 3 }, immutable.ErrWrongCap},
+		"size": {func(c *caps.CHK) { c.Size = 501 }, immutable.ErrWrongCap},
+		"hash": {func(c *caps.CHK) { c.UEBHash[3] ^= 1 }, immutable.ErrCorrupt},
 	} {
 		other := *c
-		change(&other)
-		if _, err := read(&other, 0, bytesReader(shares[0])); !errors.Is(err, immutable.ErrCorrupt) {
-			t.Errorf("another %s in the cap: got %v, want ErrCorrupt", name, err)
+		try.change(&other)
+		_, err := read(&other, 0, bytesReader(shares[0]))
+		if !errors.Is(err, try.want) || errors.Is(err, immutable.ErrCorrupt) && errors.Is(err, immutable.ErrWrongCap) {
+			t.Errorf("another %s in the cap: got %v, want %v", name, err, try.want)
 		}
 	}
 }
@@ -259,8 +263,8 @@ func TestWrongUEB(t *testing.T) {
 		"nothing":               {nil, false},
 		"another codec":         {swap("codec_name:3:crs", "codec_name:3:xor"), false},
 		"no codec":              {swap("codec_name:3:crs,", ""), false},
-		"another k":             {swap("needed_shares:1:3", "needed_shares:1:2"), false},
-		"another size":          {swap("size:4:1000", "size:4:1001"), false},
+		"no k":                  {swap("needed_shares:1:3", "needed_shares:1:0"), false},
+		"a k that is no number": {swap("needed_shares:1:3", "needed_shares:1:x"), false},
 		"a size with zeros":     {swap("size:4:1000", "size:5:01000"), false},
 		"segments of 0":         {swap("segment_size:3:300", "segment_size:1:0"), false},
 		"negative segments":     {swap("segment_size:3:300", "segment_size:4:-300"), false},

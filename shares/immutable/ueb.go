@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"lafs/shares/caps"
 	"lafs/shares/hashes"
 )
 
@@ -52,15 +53,19 @@ func (u *ueb) fields(g *geometry) []uebField {
 	}
 }
 
-// parseUEB reads a UEB that belongs to a file of this code and size, and
-// refuses one that contradicts them or itself. Keys that we do not know are
-// passed over: old files have some.
+// parseUEB reads a UEB, whose hash is the cap's, that belongs to a file of
+// this code and size. One that names others in good form gives ErrWrongCap;
+// one that contradicts itself is corrupt. Keys that we do not know are passed
+// over: old files have some.
 func parseUEB(raw []byte, needed, total int, size int64) (*ueb, *geometry, error) {
 	if len(raw) >= maxUEB {
 		return nil, nil, corrupt("its UEB is too long")
 	}
 	values, err := cutUEB(raw)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkCap(values, needed, total, size); err != nil {
 		return nil, nil, err
 	}
 	u := new(ueb)
@@ -92,6 +97,30 @@ func parseUEB(raw []byte, needed, total int, size int64) (*ueb, *geometry, error
 		}
 	}
 	return u, g, nil
+}
+
+// checkCap compares the numbers that cap and UEB both have. The cap's hash
+// proves the UEB, so where they differ the cap was changed.
+func checkCap(values map[string][]byte, needed, total int, size int64) error {
+	wrong := false
+	for _, f := range []struct {
+		key    string
+		inCap  int64
+		atMost int64
+	}{
+		{"needed_shares", int64(needed), 256}, {"total_shares", int64(total), 256}, {"size", size, caps.MaxSize},
+	} {
+		text := string(values[f.key])
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || strconv.FormatInt(n, 10) != text || n < 1 || n > f.atMost {
+			return corrupt("its UEB has no good " + f.key)
+		}
+		wrong = wrong || n != f.inCap
+	}
+	if wrong {
+		return ErrWrongCap
+	}
+	return nil
 }
 
 // cutUEB splits a UEB into its values by key.
