@@ -115,6 +115,7 @@ func TestWalkReadsAhead(t *testing.T) {
 		if most := m.most.Load(); most > 9 || most < 4 {
 			t.Errorf("%d reads at once", most)
 		}
+		synctest.Wait()
 		goroutines := runtime.NumGoroutine()
 		stop := errors.New("stop")
 		err = tree.Walk(t.Context(), root, dirnode.WalkOptions{}, func(v dirnode.Visit) error {
@@ -123,6 +124,7 @@ func TestWalkReadsAhead(t *testing.T) {
 			}
 			return nil
 		})
+		synctest.Wait() // for what has ended to be gone
 		if err != stop || runtime.NumGoroutine() != goroutines {
 			t.Errorf("Walk: %v, with %d goroutines left", err, runtime.NumGoroutine()-goroutines)
 		}

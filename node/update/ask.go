@@ -49,7 +49,10 @@ func (e *Engine) ask(ctx context.Context, r round) []*answer {
 	start := time.Now()
 	came := make(chan *answer, len(r.servers))
 	for i, s := range r.servers {
-		if !e.background(func() { came <- e.request(r, i, s) }) {
+		// Made here and not by whoever sends it, who may be left behind while
+		// the operation goes on and changes.
+		req := r.request(i)
+		if !e.background(func() { came <- e.request(r, req, s) }) {
 			came <- &answer{server: s, err: ErrClosed}
 		}
 	}
@@ -92,7 +95,7 @@ func (e *Engine) ask(ctx context.Context, r round) []*answer {
 	return out
 }
 
-func (e *Engine) request(r round, i int, s grid.Server) *answer {
+func (e *Engine) request(r round, req storage.SlotRequest, s grid.Server) *answer {
 	a := &answer{server: s}
 	switch {
 	case s.Slots == nil && s.Storage == nil:
@@ -104,7 +107,7 @@ func (e *Engine) request(r round, i int, s grid.Server) *answer {
 	default:
 		ctx, cancel := context.WithTimeout(e.ctx, askTimeout)
 		defer cancel()
-		a.SlotAnswer, a.err = s.Slots.Slot(ctx, r.si, r.request(i))
+		a.SlotAnswer, a.err = s.Slots.Slot(ctx, r.si, req)
 		e.end(s.ID, a.err)
 	}
 	if a.err == nil && r.look != nil {

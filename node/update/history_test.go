@@ -95,7 +95,8 @@ func (h *historyRun) run(seed uint64) {
 	}
 	stop := make(chan struct{})
 	var all, troubles sync.WaitGroup
-	troubles.Go(func() { h.trouble(stop, rtt) })
+	troubleRand := rand.New(rand.NewPCG(seed, 99)) // apart from the one that goes on here
+	troubles.Go(func() { h.trouble(troubleRand, stop, rtt) })
 	start := time.Now()
 	for i, e := range engines {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)+100))
@@ -171,7 +172,7 @@ func (h *historyRun) tick(start time.Time) int64 {
 }
 
 // trouble lets servers fail and come back, as many at once as may be down.
-func (h *historyRun) trouble(stop chan struct{}, rtt time.Duration) {
+func (h *historyRun) trouble(rng *rand.Rand, stop chan struct{}, rtt time.Duration) {
 	for {
 		select {
 		case <-stop:
@@ -182,11 +183,11 @@ func (h *historyRun) trouble(stop chan struct{}, rtt time.Duration) {
 			s.set(healthy)
 		}
 		bad := 1
-		if h.rng.IntN(6) == 0 {
+		if rng.IntN(6) == 0 {
 			bad = 2 // more than a write survives
 		}
 		for range bad {
-			h.g.servers[h.rng.IntN(len(h.g.servers))].set(fault(h.rng.IntN(5)))
+			h.g.servers[rng.IntN(len(h.g.servers))].set(fault(rng.IntN(5)))
 		}
 	}
 }

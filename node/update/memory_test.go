@@ -58,6 +58,9 @@ func (s *memServer) ReadTestWrite(context.Context, caps.StorageIndex, *storage.W
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -33,6 +33,8 @@ func TestEmptyVersions(t *testing.T) {
 			}
 			salts := map[agree.VersionID][16]byte{} // guarded by the grid's lock
 			roots := map[[32]byte]bool{}
+			mu := g.servers[0].mu
+			mu.Lock()
 			for _, s := range g.servers {
 				s.after = func(s *memServer, si caps.StorageIndex) {
 					slot := s.slots[si]
@@ -50,6 +52,7 @@ func TestEmptyVersions(t *testing.T) {
 					}
 				}
 			}
+			mu.Unlock()
 			var both sync.WaitGroup
 			for _, e := range []*update.Engine{a, b} {
 				both.Go(func() {
@@ -59,9 +62,11 @@ func TestEmptyVersions(t *testing.T) {
 				})
 			}
 			both.Wait()
+			mu.Lock()
 			if len(salts) < 2 || len(roots) != 1 {
 				t.Errorf("seed %d: %d versions with %d root hashes, want 2 or more with one", seed, len(salts), len(roots))
 			}
+			mu.Unlock()
 			if got, err := b.Read(t.Context(), w); err != nil || len(got.Data) != 0 {
 				t.Errorf("seed %d: Read: %q, %v", seed, got.Data, err)
 			}
