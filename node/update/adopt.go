@@ -21,7 +21,7 @@ func (op *operation) adopt(ctx context.Context, v *view) {
 	}
 	if err != nil {
 		op.reason = err
-		op.starved++
+		op.starve()
 		op.back(ctx)
 		return
 	}

@@ -17,8 +17,11 @@ import (
 )
 
 const (
-	// starvedRounds without a quorum end an operation.
+	// starvedRounds without a quorum end an operation, if they took
+	// starvedTime: the way to a server that was just down or that is new
+	// takes Tor tens of seconds.
 	starvedRounds = 5
+	starvedTime   = 30 * time.Second
 	// politeRounds is how often an operation gives way to another writer
 	// before it takes a classic ballot all the same.
 	politeRounds = 3
@@ -48,7 +51,8 @@ type operation struct {
 
 	maxN, maxSeq uint64
 	tries        int
-	starved      int
+	starved      int       // rounds without a quorum, in a row
+	starvedSince time.Time // the first of them
 	polite       int
 	last         agree.Ballot // the highest seen when it last gave way
 	failed       int          // classic ballots
@@ -61,6 +65,14 @@ type operation struct {
 	failure      error // of a repair
 }
 
+// starve counts a round without a quorum.
+func (op *operation) starve() {
+	if op.starved == 0 {
+		op.starvedSince = time.Now()
+	}
+	op.starved++
+}
+
 // run goes on until every change has its result.
 func (op *operation) run(ctx context.Context) {
 	op.l = op.o.place()
@@ -70,7 +82,7 @@ func (op *operation) run(ctx context.Context) {
 			op.giveUp(op.e.closedOr(context.Cause(ctx)))
 			return
 		}
-		if op.starved >= starvedRounds {
+		if op.starved >= starvedRounds && time.Since(op.starvedSince) >= starvedTime {
 			op.giveUp(op.reason)
 			return
 		}

@@ -210,6 +210,8 @@ func (e *Engine) wait(ctx context.Context, try int, round time.Duration) bool {
 // shares.
 func (e *Engine) look(ctx context.Context, o *object) *view {
 	l := o.place()
+	// What is chosen while the servers are asked need not be in their answers.
+	oldest := o.oldest()
 	var servers []grid.Server
 	least := 1
 	if l != nil {
@@ -225,7 +227,7 @@ func (e *Engine) look(ctx context.Context, o *object) *view {
 		look:    look(o.fingerprint),
 		enough: func(answers []*answer) bool {
 			v = see(o.fingerprint, l, answers, false)
-			return v.settled() && v.decision.Version.Seq >= o.oldest() && v.foreignDone()
+			return v.settled() && v.decision.Version.Seq >= oldest && v.foreignDone()
 		}})
 	v = see(o.fingerprint, l, answers, false)
 	v.asked = len(servers)
@@ -233,7 +235,7 @@ func (e *Engine) look(ctx context.Context, o *object) *view {
 		return v
 	}
 	o.learn(v.layout)
-	if v.decision.Version.Seq < o.oldest() && v.decision.Verdict != agree.TooFew {
+	if v.decision.Version.Seq < oldest && v.decision.Verdict != agree.TooFew {
 		// Servers that were rolled back, or lie: this engine has seen a
 		// newer version chosen.
 		e.cfg.Log.Warn("servers show an older version of a mutable object than was chosen", "object", o.si)

@@ -34,8 +34,8 @@ func (op *operation) slow(ctx context.Context) {
 		fallthrough
 	case v.decision.Verdict == agree.TooFew:
 		op.reason = v.reason()
-		op.starved++
-		op.e.wait(ctx, op.tries, op.round)
+		op.starve()
+		op.e.wait(ctx, max(op.tries, op.starved), op.round)
 		return
 	}
 	if op.repairing {
@@ -180,7 +180,7 @@ func (op *operation) prepare(ctx context.Context, b agree.Ballot) (*view, bool) 
 	v := see(op.o.fingerprint, op.l, answers, true)
 	if len(v.answers) < q.Classic {
 		if len(answers)-len(v.errs) < q.Classic {
-			op.starved++
+			op.starve()
 			op.reason = v.reason()
 		}
 		return nil, false
@@ -193,7 +193,7 @@ func (op *operation) prepare(ctx context.Context, b agree.Ballot) (*view, bool) 
 func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
 	d := v.decision
 	if d.Version.Seq < op.o.oldest() && d.Verdict != agree.Possible {
-		op.starved++
+		op.starve()
 		op.back(ctx)
 		return
 	}
@@ -215,7 +215,7 @@ func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
 	}
 	if err != nil {
 		op.reason = err
-		op.starved++
+		op.starve()
 		op.back(ctx)
 		return
 	}
@@ -247,7 +247,7 @@ func (op *operation) finishOther(ctx context.Context, b agree.Ballot, v *view, d
 	}
 	if err != nil {
 		op.reason = err
-		op.starved++
+		op.starve()
 		op.back(ctx)
 		return
 	}
@@ -326,7 +326,7 @@ func (op *operation) accept(ctx context.Context, b agree.Ballot, v *version, bas
 		}
 	}
 	if len(answers)-silent < op.l.quorums.Classic {
-		op.starved++
+		op.starve()
 	}
 	op.back(ctx)
 	return false
