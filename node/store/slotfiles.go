@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 
 	"lafs/node/durable"
 	"lafs/shares/caps"
@@ -49,17 +52,20 @@ type indexLocks struct {
 	locks map[caps.StorageIndex]*indexLock // guarded by mu
 }
 
+// An indexLock is waited for on a channel, since whoever holds it may wait
+// for the index's batch: in virtual time, a mutex would stop the clock that
+// ends the batch.
 type indexLock struct {
-	sync.RWMutex
+	*semaphore.Weighted
 	users int // guarded by indexLocks.mu
 }
 
 // lock waits until nobody has si, and returns what gives it free.
 func (l *indexLocks) lock(si caps.StorageIndex) (unlock func()) {
 	k := l.use(si)
-	k.Lock()
+	k.take(alone)
 	return func() {
-		k.Unlock()
+		k.Release(alone)
 		l.drop(si, k)
 	}
 }
@@ -67,11 +73,19 @@ func (l *indexLocks) lock(si caps.StorageIndex) (unlock func()) {
 // share waits until nobody has si for himself alone.
 func (l *indexLocks) share(si caps.StorageIndex) (unlock func()) {
 	k := l.use(si)
-	k.RLock()
+	k.take(1)
 	return func() {
-		k.RUnlock()
+		k.Release(1)
 		l.drop(si, k)
 	}
+}
+
+// alone is a lock taken whole; those who share it take 1 of it.
+const alone = 1 << 30
+
+func (k *indexLock) take(n int64) {
+	// It fails only with its context.
+	_ = k.Acquire(context.Background(), n)
 }
 
 func (l *indexLocks) use(si caps.StorageIndex) *indexLock {
@@ -82,7 +96,7 @@ func (l *indexLocks) use(si caps.StorageIndex) *indexLock {
 	}
 	k := l.locks[si]
 	if k == nil {
-		k = &indexLock{}
+		k = &indexLock{Weighted: semaphore.NewWeighted(alone)}
 		l.locks[si] = k
 	}
 	k.users++
