@@ -8,6 +8,7 @@ import (
 	"lafs/node/dirnode"
 	"lafs/node/grid"
 	"lafs/node/update"
+	"lafs/shares/immutable"
 )
 
 // An Error is a failure with the HTTP status that tells it (TAHOE.md,
@@ -39,6 +40,7 @@ var statuses = []struct {
 	{dirnode.ErrName, http.StatusBadRequest},
 	{dirnode.ErrMetadata, http.StatusBadRequest},
 	{grid.ErrNotAFile, http.StatusBadRequest},
+	{immutable.ErrWrongCap, http.StatusBadRequest},
 	{update.ErrExists, http.StatusConflict},
 	{update.ErrNotFound, http.StatusGone},
 	{update.ErrDeleted, http.StatusGone},

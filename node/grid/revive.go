@@ -12,10 +12,10 @@ import (
 const (
 	// A server that could not be reached is asked again while shares are
 	// lacking, after reviveFirst, and then after twice as long each time:
-	// within 62 s in all. A session pool that has failed to dial does not
-	// try again for up to that long.
+	// within 14 s in all, which is what a person waits for. A session pool
+	// that has failed to dial tries again later each time.
 	reviveFirst = 2 * time.Second
-	reviveTries = 5
+	reviveTries = 3
 )
 
 // broken tells a request that a server or circuit failed in the middle of,
