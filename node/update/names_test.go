@@ -17,6 +17,7 @@ import (
 // not cover the salt, and yet no name may stand for both: each writer would
 // take the other's votes for its own.
 func TestEmptyVersions(t *testing.T) {
+	races := 0 // in which both wrote a version
 	for seed := range uint64(8) {
 		synctest.Test(t, func(t *testing.T) {
 			g := newMemGrid(5, time.Second, seed)
@@ -63,13 +64,19 @@ func TestEmptyVersions(t *testing.T) {
 			}
 			both.Wait()
 			mu.Lock()
-			if len(salts) < 2 || len(roots) != 1 {
-				t.Errorf("seed %d: %d versions with %d root hashes, want 2 or more with one", seed, len(salts), len(roots))
+			if len(roots) != 1 {
+				t.Errorf("seed %d: %d versions with %d root hashes, want one", seed, len(salts), len(roots))
+			}
+			if len(salts) > 1 {
+				races++
 			}
 			mu.Unlock()
 			if got, err := b.Read(t.Context(), w); err != nil || len(got.Data) != 0 {
 				t.Errorf("seed %d: Read: %q, %v", seed, got.Data, err)
 			}
 		})
+	}
+	if races == 0 {
+		t.Error("in no run did both writers make a version: the test shows nothing")
 	}
 }
