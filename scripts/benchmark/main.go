@@ -13,31 +13,52 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // options are the command line's.
 type options struct {
-	delay time.Duration
-	runs  int
-	json  bool
+	delay  time.Duration
+	runs   int
+	json   bool
+	groups []string // all if empty
+}
+
+// A group is rows that are measured together.
+type group struct {
+	name, what string
+	run        func(*bench, context.Context) error
+}
+
+// groups are in the order in which they are measured.
+var groups = []group{
+	{"start", "start of the command, cold start of a node to the first byte", (*bench).start},
+	{"1KiB", "put, get, check and repair of 1 KiB", (*bench).tiny},
+	{"1MiB", "put and get of 1 MiB, warm and cold", sized("1 MiB", 1<<20)},
+	{"10MiB", "put and get of 10 MiB, warm and cold", sized("10 MiB", 10<<20)},
+	{"100MiB", "put and get of 100 MiB, warm and cold", sized("100 MiB", 100<<20)},
+	{"mutable", "a mutable file and a directory: make, list, read, overwrite, put into, walk", (*bench).changes},
+	{"many", "100 files of 1 KiB at once, a directory of 10,000 entries", (*bench).many},
+	{"faults", "get 10 MiB with one server stalled and one at a tenth of its speed", (*bench).faults},
 }
 
 func main() {
 	var o options
 	var delay int
+	var only string
 	flag.IntVar(&delay, "delay", 40, "milliseconds that each link between relays takes one way; an onion trip is about 14 links")
-	flag.IntVar(&o.runs, "runs", 5, "how often each operation is measured; the table gives the median and the slowest")
+	flag.IntVar(&o.runs, "runs", 5, "how often each operation is measured")
 	flag.BoolVar(&o.json, "json", false, "print a JSON object a line and no table")
-	flag.Usage = func() {
-		fmt.Fprint(os.Stderr, "usage: scripts/bench [--delay MS] [--runs N] [--json]\n\n"+
-			"Starts a private Tor network, an introducer, five storage servers and a client,\n"+
-			"and measures put and get at 3-of-5. Needs tor on PATH.\n\n")
-		flag.PrintDefaults()
-	}
+	flag.StringVar(&only, "only", "", "measure only these groups, separated by commas")
+	flag.Usage = usage
 	flag.Parse()
-	if flag.NArg() != 0 || delay < 0 || o.runs < 1 {
+	if only != "" {
+		o.groups = strings.Split(only, ",")
+	}
+	if flag.NArg() != 0 || delay < 0 || o.runs < 1 || !known(o.groups) {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -48,4 +69,29 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func usage() {
+	fmt.Fprint(os.Stderr, "usage: scripts/bench [--delay MS] [--runs N] [--only GROUP,...] [--json]\n\n"+
+		"Starts a private Tor network, an introducer, five storage servers and a client,\n"+
+		"and measures at 3-of-5. Needs tor on PATH.\n\nGroups:\n")
+	for _, g := range groups {
+		fmt.Fprintf(os.Stderr, "  %-8s %s\n", g.name, g.what)
+	}
+	fmt.Fprintln(os.Stderr)
+	flag.PrintDefaults()
+}
+
+func known(names []string) bool {
+	for _, name := range names {
+		if !slices.ContainsFunc(groups, func(g group) bool { return g.name == name }) {
+			fmt.Fprintf(os.Stderr, "scripts/bench: there is no group %q\n\n", name)
+			return false
+		}
+	}
+	return true
+}
+
+func (o *options) wants(group string) bool {
+	return len(o.groups) == 0 || slices.Contains(o.groups, group)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 )
 
@@ -14,62 +13,81 @@ type row struct {
 	operation string
 	times     sample
 	bytes     int64  // of plaintext, 0 where speed says nothing
-	limit     sample // the same bytes on plain streams, if measured
-	streams   int    // how many plain streams
+	limit     sample // what the operation is compared with, if anything
+	what      string // what limit is
+
+	clientCPU, serverCPU time.Duration // a run; of all servers
+	memory               int64         // the client's peak, in bytes
 }
 
 // A report prints rows as they come.
 type report struct {
 	json bool
 	trip time.Duration
-	out  *tabwriter.Writer
-	raw  io.Writer
+	out  io.Writer
 }
 
+// columns are wide enough for what a run gives.
+const columns = "%-38s %8s %8s %7s %6s %7s %8s %5s %8s %6s  %s\n"
+
 func newReport(asJSON bool, trip time.Duration) *report {
-	r := &report{json: asJSON, trip: trip, raw: os.Stdout, out: tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	r := &report{json: asJSON, trip: trip, out: os.Stdout}
 	if !asJSON {
-		fmt.Fprintf(r.raw, "one round trip to an onion service: %.3f s (median)\n\n", trip.Seconds())
-		fmt.Fprintln(r.out, "operation\tmedian s\tslowest s\ttrips\tMB/s\tplain streams\ttheir s\tratio\t")
+		fmt.Fprintf(r.out, "one round trip to an onion service: %.3f s (median)\n"+
+			"p50, p95, limit: seconds; CPU: seconds a run, of the client and of all servers; peak: the client's memory, MiB\n\n", trip.Seconds())
+		fmt.Fprintf(r.out, columns, "operation", "p50", "p95", "trips", "MB/s", "CPU", "servers", "peak", "limit", "ratio", "the limit is")
 	}
 	return r
 }
 
 func (r *report) add(w row) error {
 	if r.json {
-		return json.NewEncoder(r.raw).Encode(w.object(r.trip))
+		return json.NewEncoder(r.out).Encode(w.object(r.trip))
 	}
-	speed, streams, limit, ratio := "", "", "", ""
+	var speed, limit, ratio, client, servers, peak string
 	if w.bytes >= 1<<20 {
 		speed = fmt.Sprintf("%.2f", float64(w.bytes)/1e6/w.times.median().Seconds())
 	}
 	if len(w.limit) > 0 {
-		streams, limit = fmt.Sprint(w.streams), fmt.Sprintf("%.2f", w.limit.median().Seconds())
-		ratio = fmt.Sprintf("%.2f", w.times.median().Seconds()/w.limit.median().Seconds())
+		limit, ratio = fmt.Sprintf("%.3f", w.limit.median().Seconds()), fmt.Sprintf("%.2f", w.ratio())
 	}
-	_, err := fmt.Fprintf(r.out, "%s\t%.3f\t%.3f\t%.1f\t%s\t%s\t%s\t%s\t\n", w.operation, w.times.median().Seconds(),
-		w.times.slowest().Seconds(), w.times.median().Seconds()/r.trip.Seconds(), speed, streams, limit, ratio)
+	if w.memory > 0 {
+		client, servers = fmt.Sprintf("%.2f", w.clientCPU.Seconds()), fmt.Sprintf("%.2f", w.serverCPU.Seconds())
+		peak = fmt.Sprint(w.memory >> 20)
+	}
+	_, err := fmt.Fprintf(r.out, columns, w.operation, fmt.Sprintf("%.3f", w.times.median().Seconds()),
+		fmt.Sprintf("%.3f", w.times.p95().Seconds()), fmt.Sprintf("%.2f", w.times.median().Seconds()/r.trip.Seconds()),
+		speed, client, servers, peak, limit, ratio, w.what)
 	return err
 }
 
-func (r *report) flush() error { return r.out.Flush() }
+func (w row) ratio() float64 { return w.times.median().Seconds() / w.limit.median().Seconds() }
 
-// object is the row for programs: seconds, bytes, and trips as
-// seconds divided by the measured trip.
+// object is the row for programs: seconds, bytes, and trips as seconds
+// divided by the measured trip.
 func (w row) object(trip time.Duration) map[string]any {
-	seconds := make([]float64, len(w.times))
-	for i, t := range w.times {
-		seconds[i] = t.Seconds()
-	}
 	o := map[string]any{
-		"operation": w.operation, "seconds": seconds, "median_seconds": w.times.median().Seconds(),
+		"operation": w.operation, "seconds": seconds(w.times),
+		"p50_seconds": w.times.median().Seconds(), "p95_seconds": w.times.p95().Seconds(),
 		"trip_seconds": trip.Seconds(), "trips": w.times.median().Seconds() / trip.Seconds(),
 	}
 	if w.bytes > 0 {
 		o["bytes"] = w.bytes
 	}
+	if w.memory > 0 {
+		o["client_cpu_seconds"], o["servers_cpu_seconds"] = w.clientCPU.Seconds(), w.serverCPU.Seconds()
+		o["client_peak_bytes"] = w.memory
+	}
 	if len(w.limit) > 0 {
-		o["plain_streams"], o["plain_median_seconds"] = w.streams, w.limit.median().Seconds()
+		o["limit"], o["limit_seconds"], o["limit_p50_seconds"], o["ratio"] = w.what, seconds(w.limit), w.limit.median().Seconds(), w.ratio()
 	}
 	return o
+}
+
+func seconds(s sample) []float64 {
+	out := make([]float64, len(s))
+	for i, t := range s {
+		out[i] = t.Seconds()
+	}
+	return out
 }

@@ -24,8 +24,11 @@ type Options struct {
 	// ServiceTor and ClientTor are --tor modes: of the introducer and the
 	// servers, and of the clients.
 	ServiceTor, ClientTor string
-	Servers, Clients      int
-	Needed, Happy, Total  int
+	// LastServerTor is the mode of the last server where it shall have a tor
+	// of its own; "" means ServiceTor.
+	LastServerTor        string
+	Servers, Clients     int
+	Needed, Happy, Total int
 }
 
 // A Grid is an introducer, storage servers and clients, all running.
@@ -57,7 +60,11 @@ func Start(ctx context.Context, o Options) (*Grid, error) {
 	shares := []string{"--shares-needed", strconv.Itoa(o.Needed), "--shares-happy", strconv.Itoa(o.Happy), "--shares-total", strconv.Itoa(o.Total)}
 	for i := range o.Servers {
 		p := &Process{Dir: filepath.Join(o.Dir, fmt.Sprintf("server%d", i)), lafs: o.Lafs}
-		if _, err := runLafs(ctx, o.Lafs, p.Dir, nil, "create-node", "--tor", o.ServiceTor,
+		tor := o.ServiceTor
+		if i == o.Servers-1 && o.LastServerTor != "" {
+			tor = o.LastServerTor
+		}
+		if _, err := runLafs(ctx, o.Lafs, p.Dir, nil, "create-node", "--tor", tor,
 			"--nickname", fmt.Sprintf("server%d", i), "--introducer-file", forServers, "--webport", "none"); err != nil {
 			return nil, err
 		}
