@@ -72,6 +72,7 @@ func TestScripts(t *testing.T) {
 			"random":   cmdRandom,
 			"nosecret": cmdNoSecret,
 			"absent":   cmdAbsent,
+			"flip":     cmdFlip,
 			"mkgrid":   cmdMkgrid,
 			"servers":  cmdServers,
 			"slow":     cmdSlow,
@@ -249,6 +250,15 @@ func cmdDamage(ts *testscript.TestScript, _ bool, args []string) {
 	if count == 0 {
 		ts.Fatalf("%s holds no share", args[0])
 	}
+}
+
+// cmdFlip is `flip FILE`: one bit in the middle of it.
+func cmdFlip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(path, b, 0o600))
 }
 
 // cmdSlow is `slow BYTES HOST...`: what these hosts carry from now on, in

@@ -29,6 +29,9 @@ type runningNode struct {
 // run.
 var errNotRunning = errors.New("the node is not running")
 
+// errBeyond is a file that ends before what was asked for.
+var errBeyond = &refusal{"the file has no such bytes"}
+
 // errBrokeOff is a node that ended in the middle of an answer.
 var errBrokeOff = errors.New("the node broke off; was it stopped?")
 
@@ -40,12 +43,25 @@ func (a *app) running() *runningNode {
 // call sends one request. The path is already escaped; it may hold a cap, so
 // it stands in no error. The answer is good (2xx); its body must be closed.
 func (n *runningNode) call(ctx context.Context, method, path string, body io.Reader, size int64, accept ...string) (*http.Response, error) {
+	return n.send(ctx, method, path, body, size, http.Header{"Accept": accept})
+}
+
+// fetch is a GET of the bytes from some byte on.
+func (n *runningNode) fetch(ctx context.Context, path string, from int64) (*http.Response, error) {
+	header := http.Header{}
+	if from > 0 {
+		header.Set("Range", fmt.Sprintf("bytes=%d-", from))
+	}
+	return n.send(ctx, http.MethodGet, path, nil, 0, header)
+}
+
+func (n *runningNode) send(ctx context.Context, method, path string, body io.Reader, size int64, header http.Header) (*http.Response, error) {
 	u, err := url.Parse("http://" + node.SocketHost + path)
 	if err != nil {
 		return nil, errors.New("the request cannot be written as a URL")
 	}
 	req := (&http.Request{
-		Method: method, URL: u, Host: node.SocketHost, Header: http.Header{"Accept": accept},
+		Method: method, URL: u, Host: node.SocketHost, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}).WithContext(ctx)
 	if body != nil {
@@ -112,8 +128,11 @@ func answerError(resp *http.Response) error {
 
 // statusError is the error of an answer with this status.
 func statusError(status int, say string) error {
-	if status == http.StatusNotFound {
+	switch status {
+	case http.StatusNotFound:
 		return fmt.Errorf("%w: %s", errNotFound, say)
+	case http.StatusRequestedRangeNotSatisfiable:
+		return errBeyond
 	}
 	return &refusal{say}
 }
