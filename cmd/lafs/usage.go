@@ -15,7 +15,12 @@ func explainMisuse(root *cobra.Command) {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	for _, cmd := range root.Commands() {
-		explainArguments(cmd)
+		if !cmd.HasSubCommands() {
+			explainArguments(cmd)
+		}
+		for _, sub := range cmd.Commands() {
+			explainArguments(sub)
+		}
 	}
 	// Without a command the help is shown, and what is none is named.
 	root.DisableFlagsInUseLine = true
@@ -53,7 +58,8 @@ func explainArguments(cmd *cobra.Command) {
 		if check(cmd, args) == nil {
 			return nil
 		}
-		return fmt.Errorf("%s: write it as: lafs %s; lafs %[1]s --help says more", cmd.Name(), cmd.Use)
+		path := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+		return fmt.Errorf("%s: write it as: lafs %s%s; lafs %[1]s --help says more", path, strings.TrimSuffix(path, cmd.Name()), cmd.Use)
 	}
 }
 
