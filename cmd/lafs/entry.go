@@ -152,7 +152,7 @@ func (n *runningNode) put(ctx context.Context, path string, body io.Reader, size
 		return "", err
 	}
 	defer resp.Body.Close()
-	cap, err := readPutAnswer(resp, &meter{})
+	cap, _, err := readPutAnswer(resp, &meter{})
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}

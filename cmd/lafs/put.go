@@ -25,6 +25,9 @@ func (a *app) putCommand() *cobra.Command {
 standard output, and nothing else does. Keep it: it is the only way back to
 the file, and whoever has it can read the file.
 
+An interrupted put of a file goes on, when it is run again within half an hour, with
+what the servers hold of it.
+
 With PATH the file also gets a name in a directory. Where PATH is, or names, a
 file that can be changed, that file gets the new content and keeps its cap.`,
 		Example: `  lafs put report.pdf > report.cap
@@ -74,7 +77,7 @@ func (a *app) put(ctx context.Context, src, path string) error {
 	m := a.meter("reading", size)
 	defer m.end()
 	var accept []string
-	if m.shown() {
+	if !a.quiet {
 		accept = []string{gateway.ProgressType}
 	}
 	sent := &counted{w: io.Discard, m: m}
@@ -83,7 +86,7 @@ func (a *app) put(ctx context.Context, src, path string) error {
 		return fmt.Errorf("put: %w", err)
 	}
 	defer resp.Body.Close()
-	cap, err := readPutAnswer(resp, m)
+	cap, held, err := readPutAnswer(resp, m)
 	m.end()
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -96,31 +99,34 @@ func (a *app) put(ctx context.Context, src, path string) error {
 	}
 	if !a.quiet {
 		summary(a.stderr, "stored", sent.n, time.Since(start))
+		if held > 0 {
+			fmt.Fprintf(a.stderr, "%s of its shares were on servers already and were not sent\n", humanSize(held))
+		}
 	}
 	return nil
 }
 
-// readPutAnswer reads the cap out of an answer, and shows what stands before
-// it where progress was asked for.
-func readPutAnswer(resp *http.Response, m *meter) (string, error) {
+// readPutAnswer reads the cap out of an answer, and how many bytes servers
+// held already, and shows what stands before it where progress was asked for.
+func readPutAnswer(resp *http.Response, m *meter) (cap string, held int64, err error) {
 	if resp.Header.Get("Content-Type") != gateway.ProgressType {
 		text, err := io.ReadAll(io.LimitReader(resp.Body, maxCap))
 		if err != nil {
-			return "", fmt.Errorf("read the node's answer: %w", err)
+			return "", 0, fmt.Errorf("read the node's answer: %w", err)
 		}
-		return strings.TrimSpace(string(text)), nil
+		return strings.TrimSpace(string(text)), 0, nil
 	}
 	updates := json.NewDecoder(resp.Body)
 	for {
 		var u gateway.Update
 		if err := updates.Decode(&u); err != nil {
-			return "", errBrokeOff
+			return "", 0, errBrokeOff
 		}
 		switch {
 		case u.Error != "":
-			return "", statusError(u.Status, u.Error)
+			return "", 0, statusError(u.Status, u.Error)
 		case u.Cap != "":
-			return u.Cap, nil
+			return u.Cap, u.Held, nil
 		case u.Progress != nil:
 			m.set(u.Phase, u.Done, u.Total)
 		}

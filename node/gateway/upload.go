@@ -20,19 +20,24 @@ const ProgressType = "application/x-lafs-progress"
 
 // A Progress is how far an upload is.
 type Progress struct {
-	// Phase is "hashing", "asking" or "sending".
+	// Phase is "hashing", "asking", "sending" or "stored".
 	Phase string `json:"phase"`
 	// Done and Total count bytes: of the file when hashing, of shares when
 	// sending.
 	Done  int64 `json:"done"`
 	Total int64 `json:"total"`
+	// Saved is how many bytes of shares servers held already, told when the
+	// file is stored.
+	Saved int64 `json:"saved,omitempty"`
 }
 
-// An Update is one line of an answer of ProgressType. Cap, a secret, and
-// Error with its Status stand only in the last.
+// An Update is one line of an answer of ProgressType. Cap, a secret, with
+// Held, which is Progress.Saved, and Error with its Status stand only in the
+// last.
 type Update struct {
 	*Progress
 	Cap    string `json:"cap,omitempty"`
+	Held   int64  `json:"held,omitempty"`
 	Error  string `json:"error,omitempty"`
 	Status int    `json:"status,omitempty"`
 }
@@ -130,12 +135,16 @@ func (g *gateway) answerTelling(w http.ResponseWriter, work func(func(Progress))
 			}
 		}
 	}()
-	m, err := work(func(p Progress) { latest.Store(&p) })
+	var held atomic.Int64
+	m, err := work(func(p Progress) {
+		held.Store(p.Saved)
+		latest.Store(&p)
+	})
 	close(ended)
 	<-told
 	if err != nil {
 		tell(Update{Error: err.Error(), Status: g.note(err)})
 		return
 	}
-	tell(Update{Cap: m.cap.Reveal()})
+	tell(Update{Cap: m.cap.Reveal(), Held: held.Load()})
 }

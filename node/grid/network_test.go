@@ -290,6 +290,38 @@ func restartAll(g *nodetest.Grid) {
 	}
 }
 
+// An upload that was broken off goes on with what the servers hold, to the
+// byte: what they have is not sent again.
+func TestResumeSendsTheRestOverTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := nodetest.New(t, nodetest.Options{Happy: 4, Net: oniontest.Options{RTT: 300 * time.Millisecond}})
+		data := content(8_000_000)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		src := &progressSource{Bytes: data, at: 6_000_000, f: func() { time.Sleep(time.Minute); g.Clients[0].Host.CutAll(); cancel() }}
+		if _, err := g.Clients[0].PutSource(ctx, src); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v, want context.Canceled", err)
+		}
+		before := g.Clients[0].Host.Counters().Out
+		res, err := g.Clients[0].PutSource(t.Context(), nodetest.Bytes(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := int64(g.Clients[0].Host.Counters().Out - before)
+		const block, shares = 349_526, 10
+		total := int64(8_000_000) * shares / 3
+		if want := total * 6 / 8 * 8 / 10; res.Saved < want {
+			t.Errorf("%d bytes of %d were saved, want at least %d", res.Saved, total, want)
+		}
+		if sent > total-res.Saved+shares*block {
+			t.Errorf("%d bytes were sent, though %d of %d were there", sent, res.Saved, total)
+		}
+		if got, err := g.Clients[0].Get(t.Context(), res.Cap); err != nil || !bytes.Equal(got, data) {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+	})
+}
+
 // An upload of what is there already sends no share bytes.
 func TestAgainSendsNothingOverTheNetwork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

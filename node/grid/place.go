@@ -29,7 +29,9 @@ type upload struct {
 	asked     int          // the first so many of cands are in play
 	pushed    int          // shares sent
 	repairs   bool         // it is a repair: what can be placed is success
+	resumable bool         // the same file gets the same key again
 	whole     [][]byte     // all shares, of a small file
+	saved     int64        // bytes of shares that an earlier upload had sent
 	sentBytes int64        // of whole
 
 	waits  int           // how often it has waited for other uploads of the file
@@ -48,7 +50,11 @@ type candidate struct {
 	has      map[int]bool // shares it holds whole
 	sent     map[int]bool // those of has that we sent
 	ready    map[int]bool // shares that it has reserved space for
-	not      map[int]bool // shares that it holds corrupt, and can not take
+	begun    map[int]bool // shares of which it has some bytes
+	// missing is what of a share that was begun has not arrived, where the
+	// server tells.
+	missing map[int][]storage.Range
+	not     map[int]bool // shares that it holds corrupt, and can not take
 
 	refused   []storage.ShareNumber // what it did not take when it was last asked
 	roomAsked bool                  // it was asked how much room it has
@@ -64,7 +70,8 @@ func (g *Grid) newCandidate(si caps.StorageIndex, s Server) *candidate {
 		has:    make(map[int]bool),
 		sent:   make(map[int]bool),
 		ready:  make(map[int]bool),
-		not:    make(map[int]bool),
+		begun:  make(map[int]bool), missing: make(map[int][]storage.Range),
+		not: make(map[int]bool),
 	}
 }
 
@@ -262,6 +269,9 @@ func (u *upload) note(a answer) {
 			u.stored(c, int(n))
 		default:
 			c.ready[int(n)] = true
+			if m := a.allocation.Missing[n]; len(m) > 0 {
+				c.missing[int(n)], c.begun[int(n)] = m, true
+			}
 		}
 	}
 	if len(a.wanted) == 0 {
@@ -331,7 +341,9 @@ func describe(name string, err error) string {
 
 // abandonRest gives back, in the background, the space that was reserved and
 // is not needed, and then calls done: another upload of the same file would
-// have the same secrets, and must not lose what it reserves.
+// have the same secrets, and must not lose what it reserves. Where the same
+// file gets the same key again, a share that was begun stays for the next
+// upload to go on with, as long as the server keeps it.
 func (u *upload) abandonRest(done func()) {
 	started := u.g.background(func(ctx context.Context) {
 		defer done()
@@ -343,6 +355,9 @@ func (u *upload) abandonRest(done func()) {
 				continue
 			}
 			for n := range c.ready {
+				if u.resumable && c.begun[n] {
+					continue
+				}
 				aborts.Go(func() {
 					// Best effort: the server drops it after 30 minutes anyway.
 					_ = c.server.Storage.Abort(ctx, u.si, storage.ShareNumber(n), c.secret)

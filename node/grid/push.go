@@ -27,6 +27,7 @@ type push struct {
 
 	mu    sync.Mutex
 	acked int64 // guarded by mu; bytes that servers have acknowledged
+	saved int64 // guarded by mu; of them, those that were there already
 	total int64
 }
 
@@ -46,7 +47,9 @@ func (u *upload) push(ctx context.Context, enc *immutable.Encoder, lay placement
 	p.workers.Wait()
 	for _, q := range p.queues {
 		q.clear()
+		q.note()
 	}
+	u.saved += p.saved
 	early := errors.Is(err, errReplan)
 	if err != nil && !early {
 		return nil, err
@@ -89,7 +92,7 @@ func (p *push) addQueue(ctx context.Context, c *candidate, send []int) {
 	qctx, cancel := context.WithCancelCause(ctx)
 	q := &queue{p: p, cand: c, ctx: qctx, cancel: cancel, window: firstWindow}
 	for _, n := range send {
-		s := &stream{q: q, n: n}
+		s := &stream{q: q, n: n, missing: c.missing[n]}
 		q.streams = append(q.streams, s)
 		p.byShare[n] = append(p.byShare[n], s)
 		p.total += p.u.shareSize
@@ -270,6 +273,13 @@ func (p *push) progress(n int) {
 	defer p.mu.Unlock()
 	p.acked += int64(n)
 	p.u.opts.Progress(Progress{Phase: "sending", Done: min(p.acked, p.total), Total: p.total})
+}
+
+// found counts bytes that need not be sent.
+func (p *push) found(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.saved += int64(n)
 }
 
 // settle writes into the candidate what became of its shares. A pass that

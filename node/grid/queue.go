@@ -62,6 +62,7 @@ type stream struct {
 	next    int64           // offset of the next byte to be fed
 	missing []storage.Range // what the server last said is missing; nil before
 	whole   bool            // the server said that nothing is missing
+	begun   bool            // the server may have some of it
 	err     error
 }
 
@@ -190,7 +191,11 @@ func isShareError(err error) bool {
 func (q *queue) send(w write) error {
 	var err error
 	for try := range writeTries {
-		if q.skip(w) {
+		from, to, alive := q.missing(w)
+		if try == 0 && alive {
+			q.p.found(len(w.data) - (to - from))
+		}
+		if from == to {
 			return nil
 		}
 		if try > 0 && !pause(q.ctx, retryDelay) {
@@ -198,7 +203,7 @@ func (q *queue) send(w write) error {
 		}
 		var missing []storage.Range
 		ctx, cancel := context.WithTimeout(q.ctx, writeTimeout)
-		missing, err = q.cand.server.Storage.Write(ctx, q.p.u.si, storage.ShareNumber(w.s.n), q.cand.secret, w.offset, w.data)
+		missing, err = q.cand.server.Storage.Write(ctx, q.p.u.si, storage.ShareNumber(w.s.n), q.cand.secret, w.offset+int64(from), w.data[from:to])
 		cancel()
 		switch {
 		case err == nil:
@@ -239,24 +244,39 @@ func (q *queue) answered(s *stream, missing []storage.Range) {
 	}
 }
 
-// skip reports whether w need not be sent: its share has failed, or the
-// server has the bytes from an earlier, broken-off upload.
-func (q *queue) skip(w write) bool {
+// missing returns the part of w's data that is to be sent: not what the
+// server has from an earlier, broken-off upload, and nothing of a share that
+// has failed or is whole, which is then not alive.
+func (q *queue) missing(w write) (from, to int, alive bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if w.s.err != nil || w.s.whole {
-		return true
+	switch {
+	case w.s.err != nil || w.s.whole:
+		return 0, 0, false
+	case w.s.missing == nil:
+		w.s.begun = true
+		return 0, len(w.data), true
 	}
-	if w.s.missing == nil {
-		return false
-	}
-	end := w.offset + int64(len(w.data))
+	from, end := len(w.data), w.offset+int64(len(w.data))
 	for _, r := range w.s.missing {
 		if r.Begin < end && w.offset < r.End {
-			return false
+			from = min(from, int(max(r.Begin-w.offset, 0)))
+			to = max(to, int(min(r.End, end)-w.offset))
 		}
 	}
-	return true
+	return min(from, to), to, true
+}
+
+// note writes into the candidate which shares the server may have bytes of.
+func (q *queue) note() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range q.streams {
+		if s.begun || s.missing != nil {
+			q.cand.begun[s.n] = true
+		}
+		delete(q.cand.missing, s.n)
+	}
 }
 
 // fail gives the server up: what waits is dropped, what is in flight ends.

@@ -23,11 +23,14 @@ type UploadOptions struct {
 
 // Progress is how far a transfer is.
 type Progress struct {
-	// Phase is "hashing", "asking", "sending" or "receiving".
+	// Phase is "hashing", "asking", "sending", "stored" at an upload's end, or
+	// "receiving".
 	Phase string
 	// Done and Total count bytes: of the plaintext when hashing and
 	// receiving; when sending, of shares that servers have acknowledged.
 	Done, Total int64
+	// Saved, once the upload is stored, is UploadResult.Saved.
+	Saved int64
 }
 
 // An UploadResult is what became of an upload.
@@ -36,6 +39,9 @@ type UploadResult struct {
 	Cap caps.Cap
 	// Pushed counts shares sent, Found shares that servers held already.
 	Pushed, Found int
+	// Saved is how many bytes of shares servers held already, whole or in
+	// part, from an earlier upload.
+	Saved int64
 	// Sharemap lists, for each share number, the ids of servers that hold it.
 	Sharemap map[int][]string
 	// Happiness is what was reached.
@@ -84,13 +90,15 @@ func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*Upl
 		return nil, err
 	}
 	u := g.newUpload(enc.StorageIndex(), enc.ShareSize(), opts)
-	u.src, u.params, u.key = src, params, key
+	u.src, u.params, u.key, u.resumable = src, params, key, g.cfg.Convergence != nil
 	defer u.abandonRest(unlock)
 	cap, err := u.run(ctx, enc)
 	if err != nil {
 		return nil, err
 	}
-	return u.result(cap), nil
+	r := u.result(cap)
+	opts.Progress(Progress{Phase: "stored", Done: size, Total: size, Saved: r.Saved})
+	return r, nil
 }
 
 func uploadLiteral(src Source, size int64) (*UploadResult, error) {
@@ -255,12 +263,13 @@ func (u *upload) held() map[int][]*candidate {
 }
 
 func (u *upload) result(cap *caps.CHK) *UploadResult {
-	r := &UploadResult{Cap: cap, Pushed: u.pushed, Sharemap: make(map[int][]string), Happiness: placement.Happiness(u.held())}
+	r := &UploadResult{Cap: cap, Pushed: u.pushed, Saved: u.saved, Sharemap: make(map[int][]string), Happiness: placement.Happiness(u.held())}
 	for _, c := range u.cands {
 		for n := range c.has {
 			r.Sharemap[n] = append(r.Sharemap[n], c.server.ID)
 			if !c.sent[n] {
 				r.Found++
+				r.Saved += u.shareSize
 			}
 		}
 	}

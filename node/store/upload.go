@@ -83,6 +83,9 @@ func (s *Store) Allocate(ctx context.Context, si caps.StorageIndex, numbers []st
 	for _, n := range numbers {
 		if ours[n] != nil && !held[n] && !taken[n] {
 			out.Allocated = append(out.Allocated, n)
+			if !slices.Contains(fresh, ours[n]) {
+				ours[n].tell(&out)
+			}
 			continue
 		}
 		s.release(ours[n])
@@ -95,6 +98,20 @@ func (s *Store) Allocate(ctx context.Context, si caps.StorageIndex, numbers []st
 		return storage.Allocation{}, err
 	}
 	return out, nil
+}
+
+// tell writes into out what of an upload under way is missing, if something
+// has arrived.
+func (u *upload) tell(out *storage.Allocation) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.gone || len(u.have) == 0 {
+		return
+	}
+	if out.Missing == nil {
+		out.Missing = map[storage.ShareNumber][]storage.Range{}
+	}
+	out.Missing[u.key.n] = u.have.missing(u.size)
 }
 
 // reserve returns the uploads of numbers that go on under the secret, and

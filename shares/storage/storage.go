@@ -56,6 +56,11 @@ type Allocation struct {
 	// and size is listed again, and goes on; with another secret it is in
 	// neither list.
 	Allocated []ShareNumber
+	// Missing says of shares in Allocated whose upload was under way already
+	// what has not arrived: in rising order, and something. A share without
+	// an entry may miss everything, and so does each of a server that does
+	// not tell.
+	Missing map[ShareNumber][]Range
 }
 
 // A Server keeps shares. All methods may be called at once by many callers.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -155,17 +156,19 @@ func (c *Client) Allocate(ctx context.Context, si caps.StorageIndex, numbers []s
 	asked := slices.Clone(numbers)
 	slices.Sort(asked)
 	asked = slices.Compact(asked)
-	body, err := marshalAllocate(asked, size)
-	if err != nil {
+	if len(asked) > 256 {
 		return none, storage.ErrBadRequest
 	}
-	_, b, err := c.call(ctx, allocate, request{place: place{si: si}, secrets: secretsFor(upload, lease), body: body}, http.StatusOK)
+	var a storage.Allocation
+	err := storage.ErrNotFound
+	if !c.tahoe.Load() {
+		a, err = c.allocateMore(ctx, si, asked, size, upload, lease)
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		a, err = c.allocatePlain(ctx, si, asked, size, upload, lease)
+	}
 	if err != nil {
 		return none, err
-	}
-	a, err := parseAllocation(b)
-	if err != nil {
-		return none, storage.ErrPeer
 	}
 	for _, n := range a.Allocated {
 		if _, ok := slices.BinarySearch(asked, n); !ok || slices.Contains(a.AlreadyHave, n) {
@@ -174,6 +177,23 @@ func (c *Client) Allocate(ctx context.Context, si caps.StorageIndex, numbers []s
 	}
 	slices.Sort(a.AlreadyHave)
 	slices.Sort(a.Allocated)
+	return a, nil
+}
+
+// allocatePlain asks as GBS asks.
+func (c *Client) allocatePlain(ctx context.Context, si caps.StorageIndex, numbers []storage.ShareNumber, size int64, upload *storage.UploadSecret, lease *storage.LeaseSecrets) (storage.Allocation, error) {
+	body, err := marshalAllocate(numbers, size)
+	if err != nil {
+		return storage.Allocation{}, storage.ErrBadRequest
+	}
+	_, b, err := c.call(ctx, allocate, request{place: place{si: si}, secrets: secretsFor(upload, lease), body: body}, http.StatusOK)
+	if err != nil {
+		return storage.Allocation{}, err
+	}
+	a, err := parseAllocation(b)
+	if err != nil {
+		return storage.Allocation{}, storage.ErrPeer
+	}
 	return a, nil
 }
 

@@ -3,6 +3,7 @@ package gbs
 import (
 	"bytes"
 	"encoding/hex"
+	"math"
 	"testing"
 
 	"lafs/shares/agree"
@@ -23,12 +24,15 @@ func FuzzBodies(f *testing.F) {
 	add(marshalAllocate([]storage.ShareNumber{0, 255}, 1<<62))
 	add(marshalVersion(storage.Version{AvailableSpace: 1<<64 - 1}))
 	add(marshalAllocation(storage.Allocation{Allocated: []storage.ShareNumber{1}}))
+	add(marshalAllocationMore(storage.Allocation{Allocated: []storage.ShareNumber{1},
+		Missing: map[storage.ShareNumber][]storage.Range{1: {{Begin: 1, End: 5}, {Begin: 7, End: 8}}}}))
 	add(marshalRequired([]storage.Range{{Begin: 1, End: 5}, {Begin: 7, End: 8}}))
 	add(marshalShares([]storage.ShareNumber{3, 9}))
 	add(marshalCorrupt("reason"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		again(t, b, parseVersion, marshalVersion)
 		again(t, b, parseAllocation, marshalAllocation)
+		again(t, b, func(b []byte) (storage.Allocation, error) { return parseAllocationMore(b, math.MaxInt64) }, marshalAllocationMore)
 		again(t, b, parseRequired, marshalRequired)
 		again(t, b, parseShares, marshalShares)
 		again(t, b, parseCorrupt, marshalCorrupt)

@@ -13,8 +13,12 @@ import (
 // of them at the most.
 const wholeHead = 8 << 10
 
+// A storeWholeBody brings shares, or, where it has a size, asks for space for
+// those of the numbers.
 type storeWholeBody struct {
-	Shares map[uint64][]byte `cbor:"shares"`
+	Shares  map[uint64][]byte `cbor:"shares,omitempty"`
+	Numbers []uint64          `cbor:"numbers,omitempty"`
+	Size    uint64            `cbor:"size,omitempty"`
 }
 
 type readWholeBody struct {
@@ -30,6 +34,9 @@ func (c *call) storeAtOnce() error {
 	var body storeWholeBody
 	if err := decodeSlot.Unmarshal(c.body, &body); err != nil {
 		return storage.ErrBadRequest
+	}
+	if body.Size != 0 || body.Numbers != nil {
+		return c.space(body)
 	}
 	shares, err := sharesOf(body.Shares)
 	if err != nil {
@@ -89,7 +96,7 @@ func (c *Client) StoreWhole(ctx context.Context, si caps.StorageIndex, shares ma
 	if c.tahoe.Load() || total > storage.MaxWholeBody {
 		return storage.StoreWhole(ctx, plain{c}, si, shares, upload, lease)
 	}
-	body, err := encodeSorted.Marshal(storeWholeBody{sharesToBody(shares)})
+	body, err := encodeSorted.Marshal(storeWholeBody{Shares: sharesToBody(shares)})
 	if err != nil {
 		return none, storage.ErrBadRequest
 	}

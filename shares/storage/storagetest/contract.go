@@ -132,8 +132,13 @@ func allocatingTwice(f *fixture) {
 		f.Errorf("Allocate: got %+v, want 1 and 4", a)
 	}
 	f.write(1, 0, []byte("01234"))
-	if a := f.allocate(10, 1, 2); !slices.Equal(a.Allocated, numbers{1, 2}) {
+	a := f.allocate(10, 1, 2)
+	if !slices.Equal(a.Allocated, numbers{1, 2}) {
 		f.Errorf("Allocate again: got %+v, want 1 and 2", a)
+	}
+	// A server may tell what is missing, and then truly.
+	if m, ok := a.Missing[1]; ok && !slices.Equal(m, []storage.Range{{Begin: 5, End: 10}}) || len(a.Missing[2]) > 0 {
+		f.Errorf("Allocate again: got %v missing, want [5, 10) of 1", a.Missing)
 	}
 	if got := f.write(1, 5, []byte("56789")); len(got) != 0 {
 		f.Errorf("Write after allocating again: missing %v", got)
