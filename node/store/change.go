@@ -31,6 +31,7 @@ type change struct {
 	old, next *record
 	wrote     []string // share files
 	charge    int64    // what of s.pending is for them
+	claimed   int64    // what of the account's disk is for next alone
 }
 
 // begin starts a change of the slot that old is the record of.
@@ -45,8 +46,8 @@ func (s *Store) begin(old *record, blank record) *change {
 }
 
 // blank is what a slot is before its first step.
-func (s *Store) blank(si [16]byte, e *storage.WriteEnabler) record {
-	return record{si: si, tubID: s.cfg.TubID, enabler: hashEnabler(e)}
+func (s *Store) blank(who Authority, si [16]byte, e *storage.WriteEnabler) record {
+	return record{si: si, who: who, tubID: s.cfg.TubID, enabler: hashEnabler(e)}
 }
 
 func hashEnabler(e *storage.WriteEnabler) [32]byte { return blake2b.Sum256(e[:]) }
@@ -167,7 +168,7 @@ func (c *change) writeFile(n storage.ShareNumber, step uint64, length int64, fil
 	}
 	c.wrote = append(c.wrote, path)
 	defer f.Close()
-	h := header{kind: storage.Mutable, number: n, si: c.next.si, length: length, tubID: c.s.cfg.TubID, enabler: c.next.enabler}
+	h := header{kind: storage.Mutable, number: n, si: c.next.si, length: length, tubID: c.s.cfg.TubID, enabler: c.next.enabler, who: c.next.who}
 	if _, err := f.WriteAt(h.marshal(), 0); err != nil {
 		return err
 	}
@@ -194,7 +195,8 @@ func (c *change) reserve(n int64) error {
 	if err != nil {
 		return err
 	}
-	if n > room {
+	// What is held already may be what goes: commit counts it exactly.
+	if n > room || c.charge+n > s.account(c.next.who).left()+c.before().disk {
 		return storage.ErrNoSpace
 	}
 	s.pending += n
@@ -202,10 +204,34 @@ func (c *change) reserve(n int64) error {
 	return nil
 }
 
+// before is what the slot took until now.
+func (c *change) before() (t slotTotals) {
+	if c.old != nil {
+		t = c.old.totals()
+	}
+	return t
+}
+
+// claim charges what the slot takes more to who made it. One that shrinks is
+// never refused.
+func (c *change) claim() error {
+	more := c.next.totals().disk - c.before().disk
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	a := c.s.account(c.next.who)
+	if more > 0 && more > a.left() {
+		return storage.ErrNoSpace
+	}
+	a.Disk += more
+	c.claimed = more
+	return nil
+}
+
 // end gives back what commit did not use. It must be called once.
 func (c *change) end() {
 	c.s.mu.Lock()
 	c.s.pending -= c.charge
+	c.s.account(c.next.who).Disk -= c.claimed
 	c.s.mu.Unlock()
 	for _, path := range c.wrote {
 		os.Remove(path)
@@ -222,6 +248,9 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 		if err := s.mkSlot(r.si); err != nil {
 			return err
 		}
+	}
+	if err := c.claim(); err != nil {
+		return err
 	}
 	if lease != nil {
 		if err := s.index.renewLease(r.si, hashLease(lease), s.cfg.Now()); err != nil {
@@ -240,12 +269,11 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 		c.wrote = nil
 		return err
 	}
-	c.wrote = nil
-	s.account(c.old, r)
+	c.wrote, c.claimed = nil, 0
+	c.count()
 	s.tidy(r)
 	if c.old == nil {
-		shares, bytes := r.totals()
-		return s.index.addSlot(slotTotals{r.si, shares, bytes})
+		return s.index.addSlot(r.totals())
 	}
 	return nil
 }
@@ -271,18 +299,16 @@ func (s *Store) writeRecord(r *record) error {
 	return nil
 }
 
-// account counts what the slot has more, or less, than before.
-func (s *Store) account(old, next *record) {
-	var oldShares, oldBytes int64
-	if old != nil {
-		oldShares, oldBytes = old.totals()
-	}
-	shares, bytes := next.totals()
+// count notes what the slot has more, or less, than before. What it takes of
+// the disk is counted by claim.
+func (c *change) count() {
+	s, before, now := c.s, c.before(), c.next.totals()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.shares += shares - oldShares
-	s.bytes += bytes - oldBytes
-	s.touched[next.si] = slotTotals{next.si, shares, bytes}
+	s.shares += now.shares - before.shares
+	s.bytes += now.bytes - before.bytes
+	s.account(now.who).Shares += now.shares - before.shares
+	s.touched[now.si] = now
 }
 
 // tidy removes the files of a slot that its record does not name.

@@ -178,7 +178,7 @@ func TestNewer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[11] = 2
+	b[11]++
 	if err := os.WriteFile(sharePath(dir, "0"), b, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,9 @@ import (
 // headerSize is where the data of a share begins.
 const headerSize = 128
 
-// headerFormat is the format number of the share files written here.
-const headerFormat = 1
+// headerFormat is the format number of the share files written here. Files
+// of format 1 are read as they are: they lack the authority.
+const headerFormat = 2
 
 const headerMagic = "lafsshr\n"
 
@@ -33,7 +34,7 @@ var (
 //	32  8  data length
 //	40 20  tub id of the server that took the share
 //	60 32  BLAKE2b-256 of a slot's write enabler; zero in a bucket
-//	92  4  zero
+//	92  4  authority (format 1: zero, which stands for Default)
 //	96 32  SHA-256 of the 96 bytes before
 //
 // The data follows, and ends the file.
@@ -44,6 +45,7 @@ type header struct {
 	length  int64
 	tubID   [20]byte
 	enabler [32]byte
+	who     Authority
 }
 
 func (h *header) marshal() []byte {
@@ -55,6 +57,7 @@ func (h *header) marshal() []byte {
 	binary.BigEndian.PutUint64(b[32:], uint64(h.length))
 	copy(b[40:], h.tubID[:])
 	copy(b[60:], h.enabler[:])
+	binary.BigEndian.PutUint32(b[92:], uint32(h.who))
 	sum := sha256.Sum256(b[:96])
 	copy(b[96:], sum[:])
 	return b
@@ -73,13 +76,17 @@ func parseHeader(b []byte) (*header, error) {
 	if format > headerFormat {
 		return nil, errNewer
 	}
-	if format < headerFormat || [32]byte(b[96:]) != sha256.Sum256(b[:96]) {
+	if format < 1 || [32]byte(b[96:]) != sha256.Sum256(b[:96]) {
 		return nil, errHeader
 	}
 	h := &header{kind: storage.Kind(b[12]), number: storage.ShareNumber(b[13]), si: caps.StorageIndex(b[16:32]),
 		length: int64(binary.BigEndian.Uint64(b[32:])), tubID: [20]byte(b[40:60]), enabler: [32]byte(b[60:92])}
-	if b[14]|b[15]|b[92]|b[93]|b[94]|b[95] != 0 {
+	h.who = Authority(binary.BigEndian.Uint32(b[92:]))
+	if b[14]|b[15] != 0 || format == 1 && h.who != 0 {
 		return nil, errHeader
+	}
+	if format == 1 {
+		h.who = Default
 	}
 	switch {
 	case h.kind == storage.Immutable && h.length > 0 && h.enabler == [32]byte{}:

@@ -15,12 +15,14 @@ import (
 	bolterr "go.etcd.io/bbolt/errors"
 	"golang.org/x/crypto/blake2b"
 
+	"lafs/node/durable"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
 
-// indexFormat is the format number of index.db.
-const indexFormat = 1
+// indexFormat is the format number of index.db. Format 1 lacks authorities:
+// what it has of shares and slots is read as Default's.
+const indexFormat = 2
 
 // maxLeases bounds the leases on one storage index: whoever may store could
 // fill the disk with leases otherwise.
@@ -32,13 +34,15 @@ const lockTimeout = time.Second
 
 var (
 	bucketMeta = []byte("meta")
-	// bucketShares: storage index, number -> kind (1 byte), length (8).
+	// bucketShares: storage index, number -> kind (1 byte), length (8),
+	// authority (4).
 	bucketShares = []byte("shares")
 	// bucketLeases: storage index, BLAKE2b-256 of the renew secret -> day
 	// of its end (4 bytes), BLAKE2b-256 of the cancel secret (32).
 	bucketLeases = []byte("leases")
 	// bucketSlots: storage index of each slot that has ever had a record ->
-	// number of shares that readers see (8 bytes), bytes of all (8).
+	// number of shares that readers see (8 bytes), bytes of all (8), of the
+	// disk (8), authority (4).
 	bucketSlots = []byte("slots")
 
 	keyFormat = []byte("format")
@@ -107,11 +111,39 @@ func checkIndex(path string) error {
 			if tx.Size() > info.Size() {
 				return errBrokenIndex
 			}
-			return tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
+			err := tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
 				return b.ForEach(func(k, v []byte) error { return nil })
 			})
+			if err != nil {
+				return err
+			}
+			return keepOlder(tx, path)
 		})
 	})
+}
+
+// keepOlder copies an index of an older format before it is changed.
+func keepOlder(tx *bolt.Tx, path string) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return nil
+	}
+	v := meta.Get(keyFormat)
+	if len(v) != 4 || binary.BigEndian.Uint32(v) >= indexFormat {
+		return nil
+	}
+	f, err := durable.Create(fmt.Sprintf("%s.format%d", path, binary.BigEndian.Uint32(v)), 0o600)
+	if err != nil {
+		return fmt.Errorf("copy the storage index before it is migrated: %w", reason(err))
+	}
+	defer f.Abort()
+	if _, err := tx.WriteTo(f); err != nil {
+		return fmt.Errorf("copy the storage index before it is migrated: %w", reason(err))
+	}
+	if err := f.Commit(); err != nil {
+		return fmt.Errorf("copy the storage index before it is migrated: %w", reason(err))
+	}
+	return nil
 }
 
 func openError(err error) error {
@@ -130,6 +162,7 @@ func openError(err error) error {
 // start checks the format, reads the mark of a clean end, and takes it away.
 func (x *index) start() error {
 	return x.db.Update(func(tx *bolt.Tx) error {
+		older := false
 		meta, err := tx.CreateBucketIfNotExists(bucketMeta)
 		if err != nil {
 			return err
@@ -138,16 +171,19 @@ func (x *index) start() error {
 			if len(v) != 4 {
 				return errBrokenIndex
 			}
-			if binary.BigEndian.Uint32(v) > indexFormat {
+			format := binary.BigEndian.Uint32(v)
+			if format > indexFormat {
 				return fmt.Errorf("the storage directory was %w", errNewer)
 			}
+			older = format < indexFormat
 		}
 		for _, name := range [][]byte{bucketShares, bucketLeases, bucketSlots} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
-		x.clean = meta.Get(keyClean) != nil
+		// What an older format lacks, the files have.
+		x.clean = meta.Get(keyClean) != nil && !older
 		if err := meta.Delete(keyClean); err != nil {
 			return err
 		}
@@ -179,7 +215,8 @@ func (x *index) close() error {
 func shareKey(si caps.StorageIndex, n storage.ShareNumber) []byte { return append(si[:], byte(n)) }
 
 func shareValue(h *header) []byte {
-	return binary.BigEndian.AppendUint64([]byte{byte(h.kind)}, uint64(h.length))
+	b := binary.BigEndian.AppendUint64([]byte{byte(h.kind)}, uint64(h.length))
+	return binary.BigEndian.AppendUint32(b, uint32(h.who))
 }
 
 // addShare notes a whole share and its lease.
@@ -214,7 +251,11 @@ func (x *index) renewLease(si caps.StorageIndex, l lease, now time.Time) error {
 
 // value is what bucketSlots has of a slot.
 func (t slotTotals) value() []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(t.shares)), uint64(t.bytes))
+	var b []byte
+	for _, n := range []int64{t.shares, t.bytes, t.disk} {
+		b = binary.BigEndian.AppendUint64(b, uint64(n))
+	}
+	return binary.BigEndian.AppendUint32(b, uint32(t.who))
 }
 
 // addSlot notes that a slot has a record.
@@ -281,13 +322,43 @@ func roomForLease(leases *bolt.Bucket, si caps.StorageIndex, now time.Time) erro
 	return nil
 }
 
-// totals counts the shares and the bytes in them.
-func (x *index) totals() (shares, bytes int64, err error) {
+// parseShareValue reads what bucketShares has of a share.
+func parseShareValue(v []byte) (length int64, who Authority, ok bool) {
+	switch len(v) {
+	case 9:
+		return int64(binary.BigEndian.Uint64(v[1:])), Default, true
+	case 13:
+		return int64(binary.BigEndian.Uint64(v[1:])), Authority(binary.BigEndian.Uint32(v[9:])), true
+	}
+	return 0, 0, false
+}
+
+// parseSlotValue reads what bucketSlots has of a slot.
+func parseSlotValue(v []byte) (t slotTotals, ok bool) {
+	if len(v) != 16 && len(v) != 28 {
+		return t, false
+	}
+	t.shares, t.bytes, t.who = int64(binary.BigEndian.Uint64(v)), int64(binary.BigEndian.Uint64(v[8:])), Default
+	t.disk = cost(0)
+	if t.bytes > 0 {
+		t.disk += cost(t.bytes)
+	}
+	if len(v) == 28 {
+		t.disk, t.who = int64(binary.BigEndian.Uint64(v[16:])), Authority(binary.BigEndian.Uint32(v[24:]))
+	}
+	return t, true
+}
+
+// totals counts the shares and the bytes in them, and what each authority
+// has.
+func (x *index) totals() (shares, bytes int64, by used, err error) {
+	by = used{}
 	err = x.db.View(func(tx *bolt.Tx) error {
 		err := tx.Bucket(bucketShares).ForEach(func(_, v []byte) error {
-			if len(v) == 9 {
+			if length, who, ok := parseShareValue(v); ok {
 				shares++
-				bytes += int64(binary.BigEndian.Uint64(v[1:]))
+				bytes += length
+				by.add(who, 1, cost(length))
 			}
 			return nil
 		})
@@ -295,14 +366,15 @@ func (x *index) totals() (shares, bytes int64, err error) {
 			return err
 		}
 		return tx.Bucket(bucketSlots).ForEach(func(_, v []byte) error {
-			if len(v) == 16 {
-				shares += int64(binary.BigEndian.Uint64(v))
-				bytes += int64(binary.BigEndian.Uint64(v[8:]))
+			if t, ok := parseSlotValue(v); ok {
+				shares += t.shares
+				bytes += t.bytes
+				by.add(t.who, t.shares, t.disk)
 			}
 			return nil
 		})
 	})
-	return shares, bytes, err
+	return shares, bytes, by, err
 }
 
 // setAside moves a broken index out of the way, so that another can be made.

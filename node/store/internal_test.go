@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -185,7 +186,7 @@ func TestNewerIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = s.index.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyFormat, []byte{0, 0, 0, 2}) })
+	err = s.index.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyFormat, []byte{0, 0, 0, indexFormat + 1}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,12 +203,16 @@ func FuzzHeader(f *testing.F) {
 	f.Add(good.marshal())
 	f.Add(append(good.marshal(), "data"...))
 	newer := good.marshal()
-	newer[11] = 2
+	newer[11]++
 	f.Add(newer)
+	f.Add(formatOne(good.marshal()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := parseHeader(b)
 		if err != nil {
 			return
+		}
+		if b[11] == 1 {
+			b = formatTwo(b)
 		}
 		if got := h.marshal(); string(got) != string(b[:headerSize]) {
 			t.Fatalf("got %x, want %x", got, b[:headerSize])
@@ -215,11 +220,28 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
+// formatOne is a share file's header as format 1 has it, formatTwo the same
+// with the authority that a header of format 1 stands for.
+func formatOne(b []byte) []byte { return withFormat(b, 1, 0) }
+func formatTwo(b []byte) []byte { return withFormat(b, 2, Default) }
+
+func withFormat(b []byte, format byte, who Authority) []byte {
+	b = append([]byte(nil), b...)
+	b[11] = format
+	binary.BigEndian.PutUint32(b[92:], uint32(who))
+	sum := sha256.Sum256(b[:96])
+	copy(b[96:], sum[:])
+	return b
+}
+
 // TestHeader flips every bit, and cuts at every byte.
 func TestHeader(t *testing.T) {
-	good := (&header{kind: storage.Immutable, number: 7, si: caps.StorageIndex{1}, length: 5, tubID: [20]byte{2}}).marshal()
+	good := (&header{kind: storage.Immutable, number: 7, si: caps.StorageIndex{1}, length: 5, tubID: [20]byte{2}, who: 77}).marshal()
 	if _, err := parseHeader(good); err != nil {
 		t.Fatal(err)
+	}
+	if h, err := parseHeader(formatOne(good)); err != nil || h.who != Default || h.number != 7 {
+		t.Errorf("a header of format 1: got %+v, %v", h, err)
 	}
 	for i := range good {
 		if _, err := parseHeader(good[:i]); err == nil {

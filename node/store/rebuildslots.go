@@ -69,8 +69,8 @@ func (s *Store) reconcileSlot(x *index, si caps.StorageIndex) (*slotTotals, erro
 		return nil, nil
 	}
 	s.tidy(r)
-	shares, bytes := r.totals()
-	return &slotTotals{si, shares, bytes}, nil
+	t := r.totals()
+	return &t, nil
 }
 
 // cutOff removes what a slot's first step left when it was cut off. A slot
@@ -92,11 +92,12 @@ func (s *Store) cutOff(x *index, si caps.StorageIndex) error {
 	return os.RemoveAll(s.slotDir(si))
 }
 
-// slotTotals are the shares of a slot that readers see, and the bytes of all
-// of its shares.
+// slotTotals are the shares of a slot that readers see, the bytes of all of
+// its shares, what it takes of the disk, and who pays for that.
 type slotTotals struct {
-	si            caps.StorageIndex
-	shares, bytes int64
+	si                  caps.StorageIndex
+	shares, bytes, disk int64
+	who                 Authority
 }
 
 // addSlots notes slots. Those that are new to the index, which is only so

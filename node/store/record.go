@@ -14,7 +14,7 @@ import (
 
 const (
 	recordMagic  = "lafsslot"
-	recordFormat = 1
+	recordFormat = 2
 )
 
 // errRecord is a record that is damaged, or not there though it was.
@@ -27,7 +27,8 @@ type record struct {
 	si      caps.StorageIndex
 	tubID   [20]byte
 	enabler [32]byte // BLAKE2b-256 of the write enabler
-	step    uint64   // counts the records of this slot, from 1
+	who     Authority
+	step    uint64 // counts the records of this slot, from 1
 
 	state     agree.State
 	ancestors []agree.VersionID // of state.Current, at most storage.MaxAncestors
@@ -70,8 +71,16 @@ func (r *record) refers(n storage.ShareNumber, step uint64) bool {
 	return false
 }
 
-// totals counts the shares that readers see, and the bytes of all.
-func (r *record) totals() (shares, bytes int64) {
+// size is the length of the record's file.
+func (r *record) size() int64 {
+	return int64(264 + 40*len(r.ancestors) + len(r.placement) + 17*(len(r.current)+len(r.base)+len(r.foreign)))
+}
+
+// totals counts the shares that readers see, the bytes of all, and what the
+// slot takes of the disk.
+func (r *record) totals() slotTotals {
+	t := slotTotals{si: r.si, who: r.who, shares: int64(len(r.visible()))}
+	t.disk = cost(r.size())
 	type file struct {
 		n    storage.ShareNumber
 		step uint64
@@ -83,9 +92,10 @@ func (r *record) totals() (shares, bytes int64) {
 		}
 	}
 	for _, length := range files {
-		bytes += length
+		t.bytes += length
+		t.disk += cost(length)
 	}
-	return int64(len(r.visible())), bytes
+	return t
 }
 
 const (
@@ -102,9 +112,10 @@ const (
 //	12 16  storage index
 //	28 20  tub id of the server that voted
 //	48 32  BLAKE2b-256 of the write enabler
-//	80  8  step
-//	88  1  flags: 1 foreign, 2 seen, 4 committed, 8 the base is itself chosen
-//	89 24  ballot promised
+//	80  4  authority (not in format 1, which stands for Default)
+//	84  8  step
+//	92  1  flags: 1 foreign, 2 seen, 4 committed, 8 the base is itself chosen
+//	93 24  ballot promised
 //	  24  ballot accepted
 //	  40  version current
 //	  40  version of the base
@@ -120,6 +131,7 @@ func (r *record) marshal() []byte {
 	b = append(b, r.si[:]...)
 	b = append(b, r.tubID[:]...)
 	b = append(b, r.enabler[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(r.who))
 	b = binary.BigEndian.AppendUint64(b, r.step)
 	b = append(b, r.flags())
 	b = appendBallot(appendBallot(b, r.state.Promised), r.state.Accepted)
@@ -170,10 +182,11 @@ func parseRecord(b []byte) (*record, error) {
 	if len(b) < 12+sha256.Size || string(b[:8]) != recordMagic {
 		return nil, errRecord
 	}
-	switch format := binary.BigEndian.Uint32(b[8:]); {
+	format := binary.BigEndian.Uint32(b[8:])
+	switch {
 	case format > recordFormat:
 		return nil, errNewer
-	case format < recordFormat:
+	case format < 1:
 		return nil, errRecord
 	}
 	body, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
@@ -181,7 +194,11 @@ func parseRecord(b []byte) (*record, error) {
 		return nil, errRecord
 	}
 	p := parser{b: body[12:]}
-	r := &record{si: caps.StorageIndex(p.take(16)), tubID: [20]byte(p.take(20)), enabler: [32]byte(p.take(32)), step: p.u64()}
+	r := &record{si: caps.StorageIndex(p.take(16)), tubID: [20]byte(p.take(20)), enabler: [32]byte(p.take(32)), who: Default}
+	if format > 1 {
+		r.who = Authority(binary.BigEndian.Uint32(p.take(4)))
+	}
+	r.step = p.u64()
 	flags := p.take(1)[0]
 	r.isForeign, r.seen = flags&flagForeign != 0, flags&flagSeen != 0
 	r.state = agree.State{Promised: p.ballot(), Accepted: p.ballot(), Current: p.version(), Committed: flags&flagCommitted != 0}

@@ -14,10 +14,8 @@ import (
 	"lafs/shares/storage"
 )
 
-// ReadTestWrite implements storage.Slots. Of a share that is patched a new
-// file is made, so that the step is atomic: that costs the time to copy the
-// share, but no memory.
-func (s *Store) ReadTestWrite(ctx context.Context, si caps.StorageIndex, enabler *storage.WriteEnabler, lease *storage.LeaseSecrets,
+// readTestWrite is ReadTestWrite for one authority.
+func (s *Store) readTestWrite(ctx context.Context, who Authority, si caps.StorageIndex, enabler *storage.WriteEnabler, lease *storage.LeaseSecrets,
 	writes map[storage.ShareNumber]storage.TestWrite, spans []storage.Span) (success bool, data map[storage.ShareNumber][][]byte, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, nil, err
@@ -49,7 +47,7 @@ func (s *Store) ReadTestWrite(ctx context.Context, si caps.StorageIndex, enabler
 			return false, data, err
 		}
 	}
-	if err := s.patch(r, s.blank(si, enabler), writes, lease); err != nil {
+	if err := s.patch(r, s.blank(who, si, enabler), writes, lease); err != nil {
 		return false, nil, s.slotFault(err)
 	}
 	return true, data, nil
@@ -243,6 +241,10 @@ func (s *Store) removeSlot(r *record) error {
 	if err := s.index.dropSlot(r.si); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	s.account(r.who).Disk -= r.totals().disk
+	delete(s.touched, r.si)
+	s.mu.Unlock()
 	if err := os.Remove(s.recordPath(r.si)); err != nil {
 		return err
 	}

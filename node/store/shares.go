@@ -43,10 +43,10 @@ func parseNumber(name string) (storage.ShareNumber, bool) {
 	return storage.ShareNumber(n), err == nil && strconv.FormatUint(n, 10) == name
 }
 
-// Version implements storage.Server. The free space is rounded down to its
-// four upper bits: the exact number would tell when others store, and which
-// two servers share a disk.
-func (s *Store) Version(ctx context.Context) (storage.Version, error) {
+// version tells one authority what it may store. The free space is rounded
+// down to its four upper bits: the exact number would tell when others store,
+// and which two servers share a disk.
+func (s *Store) version(ctx context.Context, who Authority) (storage.Version, error) {
 	if err := ctx.Err(); err != nil {
 		return storage.Version{}, err
 	}
@@ -56,7 +56,7 @@ func (s *Store) Version(ctx context.Context) (storage.Version, error) {
 	if err != nil {
 		return storage.Version{}, err
 	}
-	space := uint64(avail)
+	space := uint64(min(avail, s.account(who).left()))
 	if n := bits.Len64(space); n > 4 {
 		space = space >> (n - 4) << (n - 4)
 	}

@@ -15,8 +15,8 @@ import (
 // errMissing ends a step that needs shares which nobody sent.
 var errMissing = errors.New("shares are missing")
 
-// Slot implements storage.Slots.
-func (s *Store) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
+// slot is Slot for one authority.
+func (s *Store) slot(ctx context.Context, who Authority, si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
 	none := storage.SlotAnswer{}
 	if err := ctx.Err(); err != nil {
 		return none, err
@@ -34,7 +34,7 @@ func (s *Store) Slot(ctx context.Context, si caps.StorageIndex, req storage.Slot
 	}
 	out := storage.SlotAnswer{Done: true}
 	if (req.Message != agree.Read{}) {
-		if r, out.Done, err = s.step(r, si, &req); errors.Is(err, errMissing) {
+		if r, out.Done, err = s.step(r, who, si, &req); errors.Is(err, errMissing) {
 			out.Missing = true
 		} else if err != nil {
 			return none, s.slotFault(err)
@@ -104,8 +104,8 @@ func validStep(req *storage.SlotRequest) bool {
 
 // step carries out a message that may change the slot, and returns its
 // record afterwards. errMissing: it was not done, for want of shares.
-func (s *Store) step(old *record, si caps.StorageIndex, req *storage.SlotRequest) (*record, bool, error) {
-	c := s.begin(old, s.blank(si, req.Enabler))
+func (s *Store) step(old *record, who Authority, si caps.StorageIndex, req *storage.SlotRequest) (*record, bool, error) {
+	c := s.begin(old, s.blank(who, si, req.Enabler))
 	defer c.end()
 	r := c.next
 	before := r.state

@@ -259,7 +259,7 @@ func TestCutOff(t *testing.T) {
 // aRecord has something in every field.
 func aRecord() *record {
 	v := func(seq uint64) agree.VersionID { return agree.VersionID{Seq: seq, Root: [32]byte{byte(seq), 1}} }
-	return &record{si: caps.StorageIndex{1}, tubID: [20]byte{2}, enabler: [32]byte{3}, step: 8,
+	return &record{si: caps.StorageIndex{1}, tubID: [20]byte{2}, enabler: [32]byte{3}, who: 77, step: 8,
 		state: agree.State{Promised: agree.Ballot{N: 9, Nonce: 8, Fast: 7}, Accepted: agree.Ballot{N: 6, Nonce: 5, Fast: 4},
 			Current: v(11), Base: agree.Base{Version: v(10)}, Committed: true},
 		ancestors: []agree.VersionID{v(10), v(9)}, placement: []byte("placement"),
@@ -275,9 +275,15 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.same(want) || got.si != want.si || got.tubID != want.tubID || got.enabler != want.enabler || got.step != want.step ||
+	if !got.same(want) || got.si != want.si || got.tubID != want.tubID || got.enabler != want.enabler || got.who != want.who || got.step != want.step ||
 		!slices.Equal(got.ancestors, want.ancestors) || !maps.Equal(got.foreign, want.foreign) {
 		t.Errorf("parseRecord: got %+v, want %+v", got, want)
+	}
+	if int64(len(good)) != want.size() {
+		t.Errorf("size: got %d, the record has %d", want.size(), len(good))
+	}
+	if old, err := parseRecord(recordFormatOne(want)); err != nil || old.who != Default || !old.same(want) || old.step != want.step {
+		t.Errorf("a record of format 1: got %+v, %v", old, err)
 	}
 	for i := range good {
 		if _, err := parseRecord(good[:i]); err == nil {
@@ -305,11 +311,21 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// recordFormatOne is the record as format 1 has it.
+func recordFormatOne(r *record) []byte {
+	b := r.marshal()
+	b = slices.Concat(b[:80], b[84:len(b)-32])
+	b[11] = 1
+	return summed(b)
+}
+
 func FuzzRecord(f *testing.F) {
 	// The sum is of no use to who looks for faults behind it.
 	seed := func(r *record) { b := r.marshal(); f.Add(b[:len(b)-32]) }
 	seed(aRecord())
 	seed(&record{step: 2})
+	one := recordFormatOne(aRecord())
+	f.Add(one[:len(one)-32])
 	seed(&record{step: 2, state: agree.State{Base: agree.Base{Itself: true}}, current: shareSet{1: {2, 5}}})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		parseRecord(b)
@@ -317,7 +333,11 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got := r.marshal(); string(got) != string(summed(b)) {
+		got := r.marshal()
+		if b[11] == 1 {
+			got = recordFormatOne(r)
+		}
+		if string(got) != string(summed(b)) {
 			t.Fatalf("got %x, want %x", got, summed(b))
 		}
 	})

@@ -71,6 +71,8 @@ type Store struct {
 	bytes   int64                 // guarded by mu
 	// touched are the slots whose totals in the index are old. Guarded by mu.
 	touched map[caps.StorageIndex]slotTotals
+	// accounts are what each authority has. Guarded by mu.
+	accounts map[Authority]*account
 
 	markMu sync.Mutex
 	mark   mark      // guarded by markMu
@@ -115,7 +117,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.ReservedSpace < 0 {
 		return nil, errors.New("the reserved space is negative")
 	}
-	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, free: freeSpace, open: openFile}
+	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, accounts: map[Authority]*account{}, free: freeSpace, open: openFile}
 	for _, dir := range []string{cfg.Dir, s.sharesDir(), s.slotsDir()} {
 		if err := durable.Mkdir(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the storage directory: %w", reason(err))
@@ -166,9 +168,11 @@ func (s *Store) start() error {
 		return fmt.Errorf("read the mark of the storage directory: %w", reason(err))
 	}
 	var err error
-	if s.shares, s.bytes, err = s.index.totals(); err != nil {
+	var by used
+	if s.shares, s.bytes, by, err = s.index.totals(); err != nil {
 		return fmt.Errorf("count the shares: %w", reason(err))
 	}
+	s.charged(by)
 	return nil
 }
 

@@ -40,6 +40,7 @@ type upload struct {
 	key    uploadKey
 	secret [32]byte // BLAKE2b-256 of the upload secret
 	size   int64
+	who    Authority
 
 	// charge is what of Store.pending is this upload's; lease becomes the
 	// share's. Both are guarded by Store.mu.
@@ -56,8 +57,8 @@ type upload struct {
 // directory.
 func cost(size int64) int64 { return (size+headerSize+4095)/4096*4096 + 4096 }
 
-// Allocate implements storage.Server.
-func (s *Store) Allocate(ctx context.Context, si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret *storage.UploadSecret, ls *storage.LeaseSecrets) (storage.Allocation, error) {
+// allocate is Allocate for one authority.
+func (s *Store) allocate(ctx context.Context, who Authority, si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret *storage.UploadSecret, ls *storage.LeaseSecrets) (storage.Allocation, error) {
 	var out storage.Allocation
 	if err := ctx.Err(); err != nil {
 		return out, err
@@ -70,7 +71,7 @@ func (s *Store) Allocate(ctx context.Context, si caps.StorageIndex, numbers []st
 	l := hashLease(ls)
 	// Reserve first and look at the files then: an upload that ends in
 	// between is seen in one of the two.
-	ours, fresh, err := s.reserve(si, numbers, size, blake2b.Sum256(secret.Bytes()), l)
+	ours, fresh, err := s.reserve(who, si, numbers, size, blake2b.Sum256(secret.Bytes()), l)
 	if err != nil {
 		return out, err
 	}
@@ -116,7 +117,7 @@ func (u *upload) tell(out *storage.Allocation) {
 
 // reserve returns the uploads of numbers that go on under the secret, and
 // those of them that are new, as far as there is space.
-func (s *Store) reserve(si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret [32]byte, l lease) (ours map[storage.ShareNumber]*upload, fresh []*upload, err error) {
+func (s *Store) reserve(who Authority, si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret [32]byte, l lease) (ours map[storage.ShareNumber]*upload, fresh []*upload, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	avail, err := s.available()
@@ -126,6 +127,8 @@ func (s *Store) reserve(si caps.StorageIndex, numbers []storage.ShareNumber, siz
 	if !s.cfg.ReadOnly && len(s.uploads)+len(numbers) > maxUploads {
 		return nil, nil, storage.ErrBusy
 	}
+	account := s.account(who)
+	avail = min(avail, account.left())
 	ours = map[storage.ShareNumber]*upload{}
 	for _, n := range numbers {
 		key := uploadKey{si, n}
@@ -140,7 +143,9 @@ func (s *Store) reserve(si caps.StorageIndex, numbers []storage.ShareNumber, siz
 		}
 		avail -= cost(size)
 		s.pending += cost(size)
-		u := &upload{key: key, secret: secret, size: size, charge: cost(size), lease: l, last: s.cfg.Now()}
+		account.Reserved += cost(size)
+		account.uploads++
+		u := &upload{key: key, secret: secret, size: size, who: who, charge: cost(size), lease: l, last: s.cfg.Now()}
 		s.uploads[key], ours[n] = u, u
 		fresh = append(fresh, u)
 	}
@@ -231,7 +236,7 @@ func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, er
 // finish makes a share of an upload that misses nothing. Until the index has
 // the lease, a failure takes the share away again. u.mu is held.
 func (s *Store) finish(u *upload, f file) error {
-	h := header{kind: storage.Immutable, number: u.key.n, si: u.key.si, length: u.size, tubID: s.cfg.TubID}
+	h := header{kind: storage.Immutable, number: u.key.n, si: u.key.si, length: u.size, tubID: s.cfg.TubID, who: u.who}
 	if _, err := f.WriteAt(h.marshal(), 0); err != nil {
 		return err
 	}
@@ -273,6 +278,8 @@ func (s *Store) finish(u *upload, f file) error {
 	s.mu.Lock()
 	s.shares++
 	s.bytes += u.size
+	s.account(u.who).Shares++
+	s.account(u.who).Disk += cost(u.size)
 	s.mu.Unlock()
 	return nil
 }
@@ -355,6 +362,8 @@ func (s *Store) forget(u *upload) {
 	defer s.mu.Unlock()
 	s.pending -= u.charge
 	u.charge = 0
+	s.account(u.who).Reserved -= cost(u.size)
+	s.account(u.who).uploads--
 	delete(s.uploads, u.key)
 }
 
