@@ -152,6 +152,15 @@ func readLayout(ctx context.Context, s *source) (layout, error) {
 }
 
 func (d *Decoder) readUEB(ctx context.Context, s *source, l layout) (*file, error) {
+	raw, err := readRawUEB(ctx, s, l)
+	if err != nil {
+		return nil, err
+	}
+	return d.learn(raw)
+}
+
+// readRawUEB reads the bytes that the layout has as UEB.
+func readRawUEB(ctx context.Context, s *source, l layout) ([]byte, error) {
 	raw, err := s.upTo(ctx, l.uebSpan())
 	if err != nil {
 		return nil, err
@@ -169,5 +178,5 @@ func (d *Decoder) readUEB(ctx context.Context, s *source, l layout) (*file, erro
 	if length >= maxUEB || length > uint64(len(raw)) {
 		return nil, corrupt("its UEB has a wrong length")
 	}
-	return d.learn(raw[:length])
+	return raw[:length], nil
 }
