@@ -80,7 +80,7 @@ func (s *Store) shareHeader(r *record, n storage.ShareNumber, ref shareRef) (*mu
 	}
 	defer f.Close()
 	b := make([]byte, min(mutable.HeaderSize, ref.length))
-	if _, err := f.ReadAt(b, headerSize); err != nil {
+	if _, err := f.ReadAt(b, 0); err != nil {
 		return nil, false
 	}
 	h, err := mutable.ParseHeader(b)
@@ -134,7 +134,7 @@ func (c *change) equal(n storage.ShareNumber, ref shareRef, data []byte) bool {
 	buf := make([]byte, min(64<<10, len(data)))
 	for at := 0; at < len(data); at += len(buf) {
 		p := buf[:min(len(buf), len(data)-at)]
-		if _, err := f.ReadAt(p, headerSize+int64(at)); err != nil || !bytes.Equal(p, data[at:at+len(p)]) {
+		if _, err := f.ReadAt(p, int64(at)); err != nil || !bytes.Equal(p, data[at:at+len(p)]) {
 			return false
 		}
 	}

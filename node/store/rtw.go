@@ -105,7 +105,7 @@ func (s *Store) readSpans(si caps.StorageIndex, set shareSet, spans []storage.Sp
 			if len(parts[i]) == 0 {
 				continue
 			}
-			if _, err := f.ReadAt(parts[i], headerSize+span.Offset); err != nil {
+			if _, err := f.ReadAt(parts[i], span.Offset); err != nil {
 				f.Close()
 				return nil, s.fault("read a share", err)
 			}
@@ -122,7 +122,7 @@ func (s *Store) test(si caps.StorageIndex, n storage.ShareNumber, set shareSet, 
 		return true, nil
 	}
 	ref, ok := set[n]
-	var f *os.File
+	var f *shareFile
 	if ok {
 		var err error
 		if f, err = s.openRef(si, n, ref); err != nil && !errors.Is(err, errHeader) {
@@ -140,7 +140,7 @@ func (s *Store) test(si caps.StorageIndex, n storage.ShareNumber, set shareSet, 
 		}
 		got := make([]byte, size)
 		if size > 0 {
-			if _, err := f.ReadAt(got, headerSize+t.Offset); err != nil {
+			if _, err := f.ReadAt(got, t.Offset); err != nil {
 				return false, s.fault("read a share", err)
 			}
 		}
@@ -206,7 +206,7 @@ func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
 	if there && len(w.Patches) == 0 && length == ref.length {
 		return nil
 	}
-	var from *os.File
+	var from *shareFile
 	if there {
 		var err error
 		// Of a share that is broken nobody has read the bytes that stay.
@@ -218,7 +218,7 @@ func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
 	}
 	err := c.writeFile(n, c.next.step, length, func(f file) error {
 		if from != nil {
-			old := io.NewSectionReader(from, headerSize, min(ref.length, length))
+			old := io.NewSectionReader(from, 0, min(ref.length, length))
 			if _, err := io.Copy(io.NewOffsetWriter(f, headerSize), old); err != nil {
 				return err
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/bits"
 	"os"
@@ -130,37 +129,8 @@ func (s *Store) readHeader(kind storage.Kind, si caps.StorageIndex, n storage.Sh
 
 // openShare opens the file of a share and checks that it is the one that its
 // name says, whole.
-func (s *Store) openShare(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*os.File, *header, error) {
-	f, err := os.Open(s.sharePath(si, n))
-	if err != nil {
-		return nil, nil, err
-	}
-	h, err := checkShare(f, kind, si, n)
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, h, nil
-}
-
-func checkShare(f *os.File, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*header, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	buf := make([]byte, headerSize)
-	got, err := f.ReadAt(buf, 0)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	h, err := parseHeader(buf[:got])
-	if err != nil {
-		return nil, err
-	}
-	if h.kind != kind || h.si != si || h.number != n || info.Size() != headerSize+h.length {
-		return nil, errHeader
-	}
-	return h, nil
+func (s *Store) openShare(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*shareFile, *header, error) {
+	return openShareFile(s.sharePath(si, n), kind, si, n)
 }
 
 // Read implements storage.Server.
@@ -180,7 +150,7 @@ func (s *Store) Read(ctx context.Context, kind storage.Kind, si caps.StorageInde
 		return 0, nil
 	}
 	p = p[:min(int64(len(p)), length-offset)]
-	if got, err := f.ReadAt(p, headerSize+offset); got < len(p) {
+	if got, err := f.ReadAt(p, offset); got < len(p) {
 		return 0, s.fault("read a share", err)
 	}
 	return len(p), nil
@@ -188,7 +158,7 @@ func (s *Store) Read(ctx context.Context, kind storage.Kind, si caps.StorageInde
 
 // openWhole opens a share for its readers. ErrNotFound: there is none, or
 // its file is broken, so that Shares does not list it either.
-func (s *Store) openWhole(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*os.File, int64, error) {
+func (s *Store) openWhole(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*shareFile, int64, error) {
 	if kind == storage.Mutable {
 		return s.openVisible(si, n)
 	}

@@ -233,7 +233,7 @@ func (s *Store) fetch(si caps.StorageIndex, set shareSet, from, length int64) (m
 			return nil, err
 		}
 		data := make([]byte, max(0, min(length, ref.length-from)))
-		_, err = f.ReadAt(data, headerSize+from)
+		_, err = f.ReadAt(data, from)
 		f.Close()
 		if len(data) > 0 && err != nil {
 			return nil, s.fault("read a share", err)

@@ -225,22 +225,13 @@ func (s *Store) slotShares(si caps.StorageIndex) (out []storage.ShareNumber, err
 }
 
 // openFile opens a share file of a slot, if it is whole.
-func (s *Store) openFile(si caps.StorageIndex, n storage.ShareNumber, step uint64) (*os.File, *header, error) {
-	f, err := os.Open(s.slotShare(si, n, step))
-	if err != nil {
-		return nil, nil, err
-	}
-	h, err := checkShare(f, storage.Mutable, si, n)
-	if err != nil {
-		f.Close()
-		return nil, nil, err
-	}
-	return f, h, nil
+func (s *Store) openFile(si caps.StorageIndex, n storage.ShareNumber, step uint64) (*shareFile, *header, error) {
+	return openShareFile(s.slotShare(si, n, step), storage.Mutable, si, n)
 }
 
 // openRef opens a share that a record names. errHeader: the file is gone or
 // damaged.
-func (s *Store) openRef(si caps.StorageIndex, n storage.ShareNumber, ref shareRef) (*os.File, error) {
+func (s *Store) openRef(si caps.StorageIndex, n storage.ShareNumber, ref shareRef) (*shareFile, error) {
 	f, h, err := s.openFile(si, n, ref.step)
 	if err == nil && h.length != ref.length {
 		f.Close()
@@ -257,7 +248,7 @@ func (s *Store) openRef(si caps.StorageIndex, n storage.ShareNumber, ref shareRe
 }
 
 // openVisible opens the share that readers see. ErrNotFound: there is none.
-func (s *Store) openVisible(si caps.StorageIndex, n storage.ShareNumber) (*os.File, int64, error) {
+func (s *Store) openVisible(si caps.StorageIndex, n storage.ShareNumber) (*shareFile, int64, error) {
 	defer s.slots.lock(si)()
 	set, err := s.visibleShares(si)
 	if err != nil {
