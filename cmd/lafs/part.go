@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -78,10 +79,24 @@ func openPart(target string, fresh bool) (*part, error) {
 // open is false when another process put the file in its place just now.
 func (p *part) open(fresh bool) (bool, error) {
 	path := partPath(p.target)
-	_, err := os.Lstat(p.statePath())
-	known := err == nil
-	if st, err := os.Lstat(path); err == nil && !fresh && (!known || !st.Mode().IsRegular()) {
-		return false, fmt.Errorf("%w; move it away, or let --no-resume replace it", fs.ErrExist)
+	known, err := ours(p.statePath())
+	if err == nil {
+		_, err = ours(path)
+	}
+	if st, serr := os.Lstat(path); err == nil && serr == nil && !known && st.Size() > 0 {
+		err = errForeign
+	}
+	if errors.Is(err, errForeign) && fresh {
+		// The directory's rules say whether this may be done.
+		for _, name := range []string{path, p.statePath()} {
+			if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return false, err
+			}
+		}
+		known, err = false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	if !known {
 		// Before there is anything: a file without its state is not ours.
@@ -91,10 +106,7 @@ func (p *part) open(fresh bool) (bool, error) {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		if !fresh || !errors.Is(err, unix.ELOOP) {
-			return false, err
-		}
-		return false, os.Remove(path)
+		return false, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
@@ -109,7 +121,9 @@ func (p *part) open(fresh bool) (bool, error) {
 			f.Close()
 			return false, nil
 		}
-		err = f.Chmod(0o600)
+		if !onlyOurs(mine) { // it was put there in between
+			err = errForeign
+		}
 	}
 	if err == nil && fresh {
 		p.state = partState{}
@@ -123,14 +137,42 @@ func (p *part) open(fresh bool) (bool, error) {
 	return true, nil
 }
 
+// errForeign is a file that no get of this user left: in a directory where
+// others write too, it could be meant to become the beginning of ours.
+var errForeign = fmt.Errorf("%w, and was not left by a lafs get of yours; move it away, or let --no-resume replace it", fs.ErrExist)
+
+// ours reports whether there is a file that only this user can have written,
+// or none; else the error is errForeign.
+func ours(path string) (there bool, err error) {
+	st, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !onlyOurs(st) {
+		return true, errForeign
+	}
+	return true, nil
+}
+
+func onlyOurs(st fs.FileInfo) bool {
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	return ok && int(owner.Uid) == os.Geteuid() && st.Mode().IsRegular() && st.Mode().Perm()&0o077 == 0
+}
+
 // load reads the state, hashes what should be good, and returns how much is.
 func (p *part) load() int64 {
 	p.state = partState{}
-	f, err := os.Open(p.statePath())
+	f, err := os.OpenFile(p.statePath(), os.O_RDONLY|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return 0
 	}
 	defer f.Close()
+	if st, err := f.Stat(); err != nil || !onlyOurs(st) {
+		return 0
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxState))
 	var s partState
 	if err != nil || json.Unmarshal(text, &s) != nil || s.Format != partFormat || s.Good < 0 {
