@@ -31,18 +31,20 @@ type options struct {
 type group struct {
 	name, what string
 	run        func(*bench, context.Context) error
+	local      bool // it needs no network
 }
 
 // groups are in the order in which they are measured.
 var groups = []group{
-	{"start", "start of the command, cold start of a node to the first byte", (*bench).start},
-	{"1KiB", "put, get, check and repair of 1 KiB", (*bench).tiny},
-	{"1MiB", "put and get of 1 MiB, warm and cold", sized("1 MiB", 1<<20)},
-	{"10MiB", "put and get of 10 MiB, warm and cold", sized("10 MiB", 10<<20)},
-	{"100MiB", "put and get of 100 MiB, warm and cold", sized("100 MiB", 100<<20)},
-	{"mutable", "a mutable file and a directory: make, list, read, overwrite, put into, walk", (*bench).changes},
-	{"many", "100 files of 1 KiB at once, a directory of 10,000 entries", (*bench).many},
-	{"faults", "get 10 MiB with one server stalled and one at a tenth of its speed", (*bench).faults},
+	{"code", "encode and decode without a network, against what hashing and encrypting cost", (*bench).coding, true},
+	{"start", "start of the command, cold start of a node to the first byte", (*bench).start, false},
+	{"1KiB", "put, get, check and repair of 1 KiB", (*bench).tiny, false},
+	{"1MiB", "put and get of 1 MiB, warm and cold", sized("1 MiB", 1<<20), false},
+	{"10MiB", "put and get of 10 MiB, warm and cold", sized("10 MiB", 10<<20), false},
+	{"100MiB", "put and get of 100 MiB, warm and cold", sized("100 MiB", 100<<20), false},
+	{"mutable", "a mutable file and a directory: make, list, read, overwrite, put into, walk", (*bench).changes, false},
+	{"many", "100 files of 1 KiB at once, a directory of 10,000 entries", (*bench).many, false},
+	{"faults", "get 10 MiB with one server stalled and one at a tenth of its speed", (*bench).faults, false},
 }
 
 func main() {

@@ -35,6 +35,32 @@ type bench struct {
 }
 
 func run(ctx context.Context, o options) error {
+	if err := (&bench{options: o, report: newReport(o.json, 0)}).measure(ctx, true); err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if !g.local && o.wants(g.name) {
+			return runGrid(ctx, o)
+		}
+	}
+	return nil
+}
+
+// measure runs the groups that are wanted, those without a network or those
+// with one.
+func (b *bench) measure(ctx context.Context, local bool) error {
+	for _, g := range groups {
+		if g.local != local || !b.wants(g.name) {
+			continue
+		}
+		if err := g.run(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+	}
+	return nil
+}
+
+func runGrid(ctx context.Context, o options) error {
 	dir, err := os.MkdirTemp("", "lafs-bench-")
 	if err != nil {
 		return err
@@ -81,15 +107,7 @@ func run(ctx context.Context, o options) error {
 	defer b.grid.Close()
 	b.client = local.UnixClient(filepath.Join(b.grid.Clients[0].Dir, "private", "gateway.sock"))
 	b.report = newReport(o.json, trips.median())
-	for _, g := range groups {
-		if !b.wants(g.name) {
-			continue
-		}
-		if err := g.run(b, ctx); err != nil {
-			return fmt.Errorf("%s: %w", g.name, err)
-		}
-	}
-	return nil
+	return b.measure(ctx, false)
 }
 
 // attach opens a connection of our own to a tor that carries the grid.

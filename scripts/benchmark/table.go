@@ -32,10 +32,12 @@ const columns = "%-38s %8s %8s %7s %6s %7s %8s %5s %8s %6s  %s\n"
 
 func newReport(asJSON bool, trip time.Duration) *report {
 	r := &report{json: asJSON, trip: trip, out: os.Stdout}
-	if !asJSON {
-		fmt.Fprintf(r.out, "one round trip to an onion service: %.3f s (median)\n"+
-			"p50, p95, limit: seconds; CPU: seconds a run, of the client and of all servers; peak: the client's memory, MiB\n\n", trip.Seconds())
+	if !asJSON && trip == 0 {
+		fmt.Fprint(r.out, "p50, p95, limit: seconds; CPU: seconds a run, of the client and of all servers; peak: the client's memory, MiB\n\n")
 		fmt.Fprintf(r.out, columns, "operation", "p50", "p95", "trips", "MB/s", "CPU", "servers", "peak", "limit", "ratio", "the limit is")
+	}
+	if !asJSON && trip > 0 {
+		fmt.Fprintf(r.out, columns, "one round trip to an onion service", fmt.Sprintf("%.3f", trip.Seconds()), "", "1.00", "", "", "", "", "", "", "")
 	}
 	return r
 }
@@ -55,8 +57,12 @@ func (r *report) add(w row) error {
 		client, servers = fmt.Sprintf("%.2f", w.clientCPU.Seconds()), fmt.Sprintf("%.2f", w.serverCPU.Seconds())
 		peak = fmt.Sprint(w.memory >> 20)
 	}
+	trips := ""
+	if r.trip > 0 {
+		trips = fmt.Sprintf("%.2f", w.times.median().Seconds()/r.trip.Seconds())
+	}
 	_, err := fmt.Fprintf(r.out, columns, w.operation, fmt.Sprintf("%.3f", w.times.median().Seconds()),
-		fmt.Sprintf("%.3f", w.times.p95().Seconds()), fmt.Sprintf("%.2f", w.times.median().Seconds()/r.trip.Seconds()),
+		fmt.Sprintf("%.3f", w.times.p95().Seconds()), trips,
 		speed, client, servers, peak, limit, ratio, w.what)
 	return err
 }
@@ -69,7 +75,9 @@ func (w row) object(trip time.Duration) map[string]any {
 	o := map[string]any{
 		"operation": w.operation, "seconds": seconds(w.times),
 		"p50_seconds": w.times.median().Seconds(), "p95_seconds": w.times.p95().Seconds(),
-		"trip_seconds": trip.Seconds(), "trips": w.times.median().Seconds() / trip.Seconds(),
+	}
+	if trip > 0 {
+		o["trip_seconds"], o["trips"] = trip.Seconds(), w.times.median().Seconds()/trip.Seconds()
 	}
 	if w.bytes > 0 {
 		o["bytes"] = w.bytes

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha256"
+	"fmt"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"lafs/shares/immutable"
+)
+
+// Coding is measured at 3-of-10, on so many bytes of a file.
+const (
+	codedNeeded, codedTotal = 3, 10
+	codedBytes              = 64 << 20
+)
+
+// coding measures what a file costs the processor, without any network, and
+// computes what it must cost at the least: the time in which all processors
+// hash and encrypt the bytes that the format wants hashed and encrypted.
+func (b *bench) coding(context.Context) error {
+	data := content(codedBytes)
+	sha, ctr, err := speeds(b.runs)
+	if err != nil {
+		return err
+	}
+	var shares [][]byte
+	var read *immutable.Decoder
+	put, err := measure(b.runs, func() (err error) {
+		shares, read, err = encode(data)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	get, err := measure(b.runs, func() error { return decode(read, shares) })
+	if err != nil {
+		return err
+	}
+	cores := float64(runtime.GOMAXPROCS(0))
+	// The key needs a pass over the file before anything else. Then, of each
+	// byte: encryption, the hash of all ciphertext, which can not be split,
+	// that of its segment, and those of N/k bytes of blocks.
+	one := float64(codedBytes)
+	rest := one/ctr + (2+float64(codedTotal)/codedNeeded)*one/sha
+	least := one/sha + max(rest/cores, one/sha)
+	if err := b.report.add(row{operation: "encode 64 MiB at 3-of-10", times: put, bytes: codedBytes,
+		limit: sample{time.Duration(least * 1e9)}, what: fmt.Sprintf("its hashing and encrypting on %.0f processors", cores)}); err != nil {
+		return err
+	}
+	// Of each byte: its block's hash, its segment's, and decryption.
+	least = (2*one/sha + one/ctr) / cores
+	return b.report.add(row{operation: "decode 64 MiB at 3-of-10", times: get, bytes: codedBytes,
+		limit: sample{time.Duration(least * 1e9)}, what: fmt.Sprintf("its hashing and decrypting on %.0f processors", cores)})
+}
+
+// speeds measures SHA-256 and AES-128-CTR on one processor, in bytes a second,
+// while the others do the same: that is how they are used.
+func speeds(runs int) (sha, ctr float64, err error) {
+	const size = 32 << 20
+	block, err := aes.NewCipher(make([]byte, 16))
+	if err != nil {
+		return 0, 0, err
+	}
+	buffers := make([][]byte, runtime.GOMAXPROCS(0))
+	for i := range buffers {
+		buffers[i] = content(size)
+	}
+	all := func(f func([]byte)) (float64, error) {
+		times, err := measure(runs, func() error {
+			var group errgroup.Group
+			for _, b := range buffers {
+				group.Go(func() error { f(b); return nil })
+			}
+			return group.Wait()
+		})
+		return size / times.median().Seconds(), err
+	}
+	if sha, err = all(func(b []byte) { sha256.Sum256(b) }); err != nil {
+		return 0, 0, err
+	}
+	ctr, err = all(func(b []byte) { cipher.NewCTR(block, make([]byte, aes.BlockSize)).XORKeyStream(b, b) })
+	return sha, ctr, err
+}
+
+// encode makes the key and the shares of a file.
+func encode(data []byte) ([][]byte, *immutable.Decoder, error) {
+	p := immutable.Params{Needed: codedNeeded, Total: codedTotal}
+	keyer, err := immutable.NewKeyer(p, int64(len(data)), immutable.NewConvergenceSecret([]byte("of the benchmark")))
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := keyer.Write(data); err != nil {
+		return nil, nil, err
+	}
+	key, err := keyer.Key()
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := immutable.NewEncoder(p, int64(len(data)), key)
+	if err != nil {
+		return nil, nil, err
+	}
+	shares := make([][]byte, codedTotal)
+	for i := range shares {
+		shares[i] = append(make([]byte, 0, e.ShareSize()), e.Header()...)
+	}
+	for len(data) > 0 {
+		n := min(e.SegmentSize(), int64(len(data)))
+		blocks, err := e.Encode(data[:n])
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, block := range blocks {
+			shares[i] = append(shares[i], block...)
+		}
+		data = data[n:]
+	}
+	tails, cap, err := e.Finish()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, tail := range tails {
+		shares[i] = append(shares[i], tail...)
+	}
+	d, err := immutable.NewDecoder(cap)
+	return shares, d, err
+}
+
+// memory is a share at hand.
+type memory []byte
+
+// ReadShare implements immutable.ShareReader.
+func (m memory) ReadShare(_ context.Context, offset int64, p []byte) (int, error) {
+	if offset >= int64(len(m)) {
+		return 0, nil
+	}
+	return copy(p, m[offset:]), nil
+}
+
+// decode rebuilds a file from the last shares, all of them of the code.
+func decode(d *immutable.Decoder, shares [][]byte) error {
+	ctx := context.Background()
+	opened := map[int]*immutable.Share{}
+	for n := codedTotal - codedNeeded; n < codedTotal; n++ {
+		s, err := d.OpenShare(ctx, n, memory(shares[n]))
+		if err != nil {
+			return err
+		}
+		opened[n] = s
+	}
+	for seg := range d.NumSegments() {
+		blocks := map[int][]byte{}
+		var group errgroup.Group
+		got := make([][][]byte, codedTotal)
+		for n, s := range opened {
+			group.Go(func() (err error) {
+				got[n], err = s.Blocks(ctx, seg, 1)
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		for n := range opened {
+			blocks[n] = got[n][0]
+		}
+		if _, err := d.DecodeSegment(seg, blocks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
