@@ -32,11 +32,13 @@ type change struct {
 	wrote     []string // share files
 	charge    int64    // what of s.pending is for them
 	claimed   int64    // what of the account's disk is for next alone
+	// before is what was counted for the slot until now.
+	before slotTotals
 }
 
 // begin starts a change of the slot that old is the record of.
 func (s *Store) begin(old *record, blank record) *change {
-	c := &change{s: s, old: old}
+	c := &change{s: s, old: old, before: s.counted(old)}
 	if old != nil {
 		blank = *old
 	}
@@ -196,7 +198,7 @@ func (c *change) reserve(n int64) error {
 		return err
 	}
 	// What is held already may be what goes: commit counts it exactly.
-	if n > room || c.charge+n > s.account(c.next.who).left()+c.before().disk {
+	if n > room || c.charge+n > s.account(c.next.who).left()+c.before.disk {
 		return storage.ErrNoSpace
 	}
 	s.pending += n
@@ -204,18 +206,10 @@ func (c *change) reserve(n int64) error {
 	return nil
 }
 
-// before is what the slot took until now.
-func (c *change) before() (t slotTotals) {
-	if c.old != nil {
-		t = c.old.totals()
-	}
-	return t
-}
-
 // claim charges what the slot takes more to who made it. One that shrinks is
 // never refused.
 func (c *change) claim() error {
-	more := c.next.totals().disk - c.before().disk
+	more := c.next.totals().disk - c.before.disk
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	a := c.s.account(c.next.who)
@@ -252,10 +246,8 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 	if err := c.claim(); err != nil {
 		return err
 	}
-	if lease != nil {
-		if err := s.index.renewLease(r.si, hashLease(lease), s.cfg.Now()); err != nil {
-			return err
-		}
+	if err := c.note(lease); err != nil {
+		return err
 	}
 	if len(c.wrote) > 0 {
 		// The names before the record that says them.
@@ -267,14 +259,50 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 		// Nobody knows which of the two a power loss would leave: the files
 		// of both must stay.
 		c.wrote = nil
-		return err
+		return errors.Join(err, c.unnote())
 	}
 	c.wrote, c.claimed = nil, 0
 	c.count()
-	s.tidy(r)
 	if c.old == nil {
-		return s.index.addSlot(r.totals())
+		s.index.carriedOut(r.si[:])
 	}
+	s.tidy(r)
+	return nil
+}
+
+// note tells the index of the lease, and of a new slot, which it knows before
+// the first record is there: one that it knows and that has no record is
+// lost, unless a crash left that to be decided, see bucketIntents.
+func (c *change) note(secrets *storage.LeaseSecrets) error {
+	s, r := c.s, c.next
+	var l *lease
+	if secrets != nil {
+		h := hashLease(secrets)
+		l = &h
+	}
+	switch {
+	case c.old == nil:
+		return s.index.addSlot(r.totals(), l, s.cfg.Now())
+	case l != nil:
+		return s.index.renewLease(r.si, *l, s.cfg.Now())
+	}
+	return nil
+}
+
+// unnote takes back what note said of a slot whose first record did not
+// come.
+func (c *change) unnote() error {
+	s, si := c.s, c.next.si
+	if c.old != nil {
+		return nil
+	}
+	if _, err := os.Lstat(s.recordPath(si)); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := s.index.dropSlot(si); err != nil {
+		return err
+	}
+	s.index.carriedOut(si[:])
 	return nil
 }
 
@@ -302,7 +330,7 @@ func (s *Store) writeRecord(r *record) error {
 // count notes what the slot has more, or less, than before. What it takes of
 // the disk is counted by claim.
 func (c *change) count() {
-	s, before, now := c.s, c.before(), c.next.totals()
+	s, before, now := c.s, c.before, c.next.totals()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shares += now.shares - before.shares

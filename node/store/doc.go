@@ -6,6 +6,9 @@
 // changes. index.db (bbolt) holds what is small: the leases, and the length
 // of each share, for totals without a walk. It can be rebuilt: when it is
 // missing or broken, Open makes it again from the files, with fresh leases.
+// Otherwise Open scans nothing: what a crash can leave to be decided stands
+// in the index beforehand (see bucketIntents), and what slots hold is counted
+// again while they are served.
 //
 // Unfinished uploads live until 30 minutes after their last write, and do
 // not survive a restart: nothing of them was promised. They are never

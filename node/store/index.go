@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,8 +22,9 @@ import (
 )
 
 // indexFormat is the format number of index.db. Format 1 lacks authorities:
-// what it has of shares and slots is read as Default's.
-const indexFormat = 2
+// what it has of shares and slots is read as Default's. Format 2 lacks
+// intents, so that a crash left it to be compared with all files.
+const indexFormat = 3
 
 // maxLeases bounds the leases on one storage index: whoever may store could
 // fill the disk with leases otherwise.
@@ -47,6 +49,9 @@ var (
 
 	keyFormat = []byte("format")
 	keyClean  = []byte("clean")
+	// keyWhole stands when the index has every file, but for its intents. It
+	// is put at the end of a rebuild.
+	keyWhole = []byte("whole")
 )
 
 var errBrokenIndex = errors.New("the index of the storage directory is broken")
@@ -57,8 +62,12 @@ var errBrokenIndex = errors.New("the index of the storage directory is broken")
 type index struct {
 	db *bolt.DB
 	// clean says that the index was closed in order and so agrees with the
-	// files.
-	clean bool
+	// files; whole that it does but for its intents.
+	clean, whole bool
+
+	mu sync.Mutex
+	// settled are the keys of intents that were carried out. Guarded by mu.
+	settled map[string]bool
 }
 
 // A lease as it is stored: hashes of its secrets.
@@ -75,13 +84,13 @@ func openIndex(path string) (*index, error) {
 		return nil, err
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bolt.FreelistMapType, InitialMmapSize: 1 << 30,
+		Timeout: lockTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: 1 << 30,
 	})
 	if err != nil {
 		return nil, openError(err)
 	}
 	db.MaxBatchSize, db.MaxBatchDelay = 64, 2*time.Millisecond
-	x := &index{db: db}
+	x := &index{db: db, settled: map[string]bool{}}
 	if err := x.start(); err != nil {
 		db.Close()
 		return nil, err
@@ -89,9 +98,8 @@ func openIndex(path string) (*index, error) {
 	return x, nil
 }
 
-// checkIndex reads all of the index before it is opened for writing: there
-// bbolt walks its pages in a goroutine of its own, and a broken one would
-// end the process.
+// checkIndex reads all of the index before it is opened for writing: what
+// bbolt answers a broken page with later would end the process.
 func checkIndex(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0) {
@@ -177,13 +185,14 @@ func (x *index) start() error {
 			}
 			older = format < indexFormat
 		}
-		for _, name := range [][]byte{bucketShares, bucketLeases, bucketSlots} {
+		for _, name := range [][]byte{bucketShares, bucketLeases, bucketSlots, bucketIntents} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
 		// What an older format lacks, the files have.
 		x.clean = meta.Get(keyClean) != nil && !older
+		x.whole = meta.Get(keyWhole) != nil && !older
 		if err := meta.Delete(keyClean); err != nil {
 			return err
 		}
@@ -203,8 +212,16 @@ func guarded(f func() error) (err error) {
 	return f()
 }
 
+// setWhole notes that the index has every file.
+func (x *index) setWhole() error {
+	return x.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyWhole, []byte{1}) })
+}
+
 // close marks the index as agreeing with the files, and closes it.
 func (x *index) close() error {
+	if err := x.clearAll(); err != nil {
+		return errors.Join(err, x.db.Close())
+	}
 	err := x.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyClean, []byte{1}) })
 	if cerr := x.db.Close(); err == nil {
 		err = cerr
@@ -219,9 +236,12 @@ func shareValue(h *header) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(h.who))
 }
 
-// addShare notes a whole share and its lease.
+// addShare notes a share that is about to have its name, and its lease.
 func (x *index) addShare(h *header, l lease, now time.Time) error {
-	return x.db.Batch(func(tx *bolt.Tx) error {
+	return x.batch(func(tx *bolt.Tx) error {
+		if err := x.intend(tx, shareKey(h.si, h.number)); err != nil {
+			return err
+		}
 		if err := tx.Bucket(bucketShares).Put(shareKey(h.si, h.number), shareValue(h)); err != nil {
 			return err
 		}
@@ -231,7 +251,7 @@ func (x *index) addShare(h *header, l lease, now time.Time) error {
 
 // addLease adds or renews a lease.
 func (x *index) addLease(si caps.StorageIndex, l lease, now time.Time) error {
-	return x.db.Batch(func(tx *bolt.Tx) error { return putLease(tx, si, l, now) })
+	return x.batch(func(tx *bolt.Tx) error { return putLease(tx, si, l, now) })
 }
 
 // renewLease is addLease that writes nothing where that would change
@@ -258,14 +278,44 @@ func (t slotTotals) value() []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(t.who))
 }
 
-// addSlot notes that a slot has a record.
-func (x *index) addSlot(t slotTotals) error {
-	return x.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Put(t.si[:], t.value()) })
+// dropShare forgets a share that did not get its name.
+func (x *index) dropShare(si caps.StorageIndex, n storage.ShareNumber) error {
+	return x.batch(func(tx *bolt.Tx) error { return forgetShare(tx, si, n) })
 }
 
-// dropSlot forgets that si had a record.
+// addSlot notes a slot that is about to have its first record, and its
+// lease, if l is not nil.
+func (x *index) addSlot(t slotTotals, l *lease, now time.Time) error {
+	return x.batch(func(tx *bolt.Tx) error {
+		if err := x.intend(tx, t.si[:]); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketSlots).Put(t.si[:], t.value()); err != nil || l == nil {
+			return err
+		}
+		return putLease(tx, t.si, *l, now)
+	})
+}
+
+// dropSlot forgets a slot whose record is about to go, or never came.
 func (x *index) dropSlot(si caps.StorageIndex) error {
-	return x.db.Batch(func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Delete(si[:]) })
+	return x.batch(func(tx *bolt.Tx) error {
+		if err := x.intend(tx, si[:]); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketSlots).Delete(si[:])
+	})
+}
+
+// slot returns what the index has of a slot.
+func (x *index) slot(si caps.StorageIndex) (t slotTotals, known bool, err error) {
+	err = x.db.View(func(tx *bolt.Tx) error {
+		v := tx.Bucket(bucketSlots).Get(si[:])
+		t, _ = parseSlotValue(v)
+		t.si, known = si, v != nil
+		return nil
+	})
+	return t, known, err
 }
 
 // knowsSlot says whether si has ever had a record.

@@ -20,6 +20,10 @@ const rebuildPage = 4096
 // know get a lease of 31 days that nobody can cancel, those without a file
 // are forgotten.
 func (s *Store) reconcile(x *index) error {
+	// What can be read now must be on the disk before anybody is told.
+	if err := syncAll(s.cfg.Dir); err != nil {
+		return fmt.Errorf("sync the storage directory: %w", reason(err))
+	}
 	var page []*header
 	err := s.walk(func(h *header) error {
 		page = append(page, h)

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -17,13 +19,9 @@ import (
 // what steps that were cut off have left.
 func (s *Store) reconcileSlots(x *index) error {
 	prefixes, err := os.ReadDir(s.slotsDir())
-	if err != nil || len(prefixes) == 0 {
+	if err != nil {
 		return err
 	}
-	// An earlier process may have been killed between the two last system
-	// calls of a step: what can be read now must be on the disk before
-	// anybody is told.
-	syncAll()
 	for _, prefix := range prefixes {
 		slots, err := os.ReadDir(filepath.Join(s.slotsDir(), prefix.Name()))
 		if err != nil {
@@ -80,16 +78,21 @@ func (s *Store) cutOff(x *index, si caps.StorageIndex) error {
 	if err != nil || known {
 		return err
 	}
-	files, err := s.slotFiles(si)
-	if err != nil {
+	if had, err := s.hadRecord(si); err != nil || had {
 		return err
 	}
+	return os.RemoveAll(s.slotDir(si))
+}
+
+// hadRecord says whether the files of a slot show that its first step ended.
+func (s *Store) hadRecord(si caps.StorageIndex) (bool, error) {
+	files, err := s.slotFiles(si)
 	for _, f := range files {
 		if f.step > firstStep {
-			return nil
+			return true, nil
 		}
 	}
-	return os.RemoveAll(s.slotDir(si))
+	return false, err
 }
 
 // slotTotals are the shares of a slot that readers see, the bytes of all of
@@ -147,17 +150,21 @@ func nobodysLease() (l lease) {
 // flush notes in the index what slots hold that changed.
 func (s *Store) flush() error {
 	s.mu.Lock()
-	var page []slotTotals
-	for _, t := range s.touched {
-		page = append(page, t)
-	}
-	clear(s.touched)
+	page := slices.Collect(maps.Values(s.touched))
 	s.mu.Unlock()
 	if len(page) == 0 {
 		return nil
 	}
 	if err := s.index.updateSlots(page); err != nil {
 		return s.fault("write the index of slots", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range page {
+		// What changed meanwhile is for the next time.
+		if s.touched[t.si] == t {
+			delete(s.touched, t.si)
+		}
 	}
 	return nil
 }

@@ -252,6 +252,7 @@ func (s *Store) removeSlot(r *record) error {
 	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
+	s.index.carriedOut(r.si[:])
 	if err := os.Remove(dir); err != nil {
 		return err
 	}

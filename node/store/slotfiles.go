@@ -139,14 +139,11 @@ func (s *Store) neverThere(si caps.StorageIndex) error {
 	if err != nil {
 		return s.fault("look for a slot", err)
 	}
-	files, err := s.slotFiles(si)
+	had, err := s.hadRecord(si)
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		known = known || f.step > firstStep
-	}
-	if known {
+	if known || had {
 		s.cfg.Log.Error("a slot's record is gone: the slot takes no part in updates", "index", si)
 		return storage.ErrStateLost
 	}

@@ -240,6 +240,7 @@ func TestCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	s.recount(t.Context())
 	if got := slotNames(t, s, si); !slices.Equal(got, []string{"0.2", "1.2", "record"}) {
 		t.Errorf("the slot has %v", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -63,6 +64,8 @@ type Store struct {
 	unsure sync.Map
 	// stateLost: the records of slots are not this server's newest.
 	stateLost bool
+	// crashed: the index may have old totals of slots, until recount ends.
+	crashed atomic.Bool
 
 	mu      sync.Mutex
 	uploads map[uploadKey]*upload // guarded by mu
@@ -105,8 +108,8 @@ type Stats struct {
 }
 
 // Open locks and opens the storage directory, and makes it if there is none.
-// After a crash it first brings the index in line with the files, which
-// takes a walk over all of them.
+// It scans no shares, after a crash neither, unless the index is gone or
+// broken.
 func Open(cfg Config) (*Store, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -138,8 +141,8 @@ func (s *Store) openIndex() error {
 	path := filepath.Join(s.cfg.Dir, "index.db")
 	for {
 		x, err := openIndex(path)
-		if err == nil && !x.clean {
-			if err = s.reconcile(x); err != nil {
+		if err == nil {
+			if err = s.bring(x); err != nil {
 				x.db.Close()
 			}
 		}
@@ -154,6 +157,21 @@ func (s *Store) openIndex() error {
 			return fmt.Errorf("set the broken index aside: %w", reason(err))
 		}
 	}
+}
+
+// bring makes the index agree with the files.
+func (s *Store) bring(x *index) error {
+	switch {
+	case x.whole && x.clean:
+		return nil
+	case x.whole:
+		s.crashed.Store(true)
+		return s.recover(x)
+	}
+	if err := s.reconcile(x); err != nil {
+		return err
+	}
+	return x.setWhole()
 }
 
 // start drops the uploads of an earlier run and counts what there is.
@@ -179,6 +197,11 @@ func (s *Store) start() error {
 // Run drops abandoned uploads, and keeps the index and the mark new, until
 // ctx ends.
 func (s *Store) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if s.crashed.Load() {
+		wg.Go(func() { s.recount(ctx) })
+	}
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	for {
@@ -271,9 +294,6 @@ func reason(err error) error {
 }
 
 func openFile(path string) (file, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) }
-
-// syncAll waits until all that was written is on the disk.
-func syncAll() { unix.Sync() }
 
 func freeSpace(dir string) (int64, error) {
 	var st unix.Statfs_t

@@ -233,8 +233,8 @@ func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, er
 	return nil, s.finish(u, f)
 }
 
-// finish makes a share of an upload that misses nothing. Until the index has
-// the lease, a failure takes the share away again. u.mu is held.
+// finish makes a share of an upload that misses nothing. A failure takes the
+// share away again. u.mu is held.
 func (s *Store) finish(u *upload, f file) error {
 	h := header{kind: storage.Immutable, number: u.key.n, si: u.key.si, length: u.size, tubID: s.cfg.TubID, who: u.who}
 	if _, err := f.WriteAt(h.marshal(), 0); err != nil {
@@ -256,17 +256,17 @@ func (s *Store) finish(u *upload, f file) error {
 		}
 	}
 	defer s.naming.share(u.key.si)()
-	if err := durable.Rename(from, to); err != nil {
-		os.Remove(to)
-		return err
-	}
 	s.mu.Lock()
 	l := u.lease
 	s.mu.Unlock()
+	// The index before the name: see bucketIntents.
 	if err := s.index.addShare(&h, l, now); err != nil {
-		os.Remove(to)
 		return err
 	}
+	if err := durable.Rename(from, to); err != nil {
+		return errors.Join(err, s.unname(u.key))
+	}
+	s.index.carriedOut(shareKey(u.key.si, u.key.n))
 	for _, dir := range []string{bucket, filepath.Dir(bucket), s.sharesDir(), s.incomingDir()} {
 		// A time that shows more than the day is no reason to refuse the
 		// share.
@@ -281,6 +281,23 @@ func (s *Store) finish(u *upload, f file) error {
 	s.account(u.who).Shares++
 	s.account(u.who).Disk += cost(u.size)
 	s.mu.Unlock()
+	return nil
+}
+
+// unname takes away a share whose name may not be durable. Where that fails,
+// the intent stays, and the next start decides.
+func (s *Store) unname(k uploadKey) error {
+	to := s.sharePath(k.si, k.n)
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := durable.SyncDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	if err := s.index.dropShare(k.si, k.n); err != nil {
+		return err
+	}
+	s.index.carriedOut(shareKey(k.si, k.n))
 	return nil
 }
 
