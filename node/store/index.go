@@ -329,8 +329,13 @@ func (x *index) knowsSlot(si caps.StorageIndex) (known bool, err error) {
 
 // putLease never shortens a lease, whatever the clock does.
 func putLease(tx *bolt.Tx, si caps.StorageIndex, l lease, now time.Time) error {
+	return putLeaseUntil(tx, si, l, leaseEnd(now), now)
+}
+
+// putLeaseUntil is putLease for a lease that ends on a given day.
+func putLeaseUntil(tx *bolt.Tx, si caps.StorageIndex, l lease, end uint32, now time.Time) error {
 	leases := tx.Bucket(bucketLeases)
-	key, end := append(si[:], l.renew[:]...), leaseEnd(now)
+	key := append(si[:], l.renew[:]...)
 	if old := leases.Get(key); len(old) == 36 {
 		end = max(end, binary.BigEndian.Uint32(old))
 	} else if err := roomForLease(leases, si, now); err != nil {

@@ -74,5 +74,5 @@ func checkContainer(f *os.File, size int64, kind storage.Kind, si caps.StorageIn
 	if err != nil || c.Kind != kind {
 		return nil, 0, errHeader
 	}
-	return &header{kind: kind, number: n, si: si, length: c.Length, tubID: c.NodeID, enabler: c.enabler}, c.At, nil
+	return &header{kind: kind, number: n, si: si, length: c.Length, tubID: c.NodeID, enabler: c.enabler, who: Default}, c.At, nil
 }
