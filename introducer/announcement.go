@@ -45,8 +45,11 @@ type Announcement struct {
 	// PermutationSeed has 16 to 64 bytes and never changes (FORMATS.md 3.6).
 	PermutationSeed []byte
 	// TubID seeds lease secrets and write enablers. It is a function of
-	// ServerKey, so no server can have another's.
+	// ServerKey, or Tub proves it, so no server can have another's.
 	TubID [20]byte
+	// Tub is that of a server that came from Tahoe-LAFS with its tub id, nil
+	// for others.
+	Tub *Tub
 	// Nickname is empty unless the operator wrote one: up to MaxNickname
 	// bytes of printable text.
 	Nickname string
@@ -117,8 +120,10 @@ func (a *Announcement) check() error {
 		return fmt.Errorf("%w: no swissnum", ErrBadAnnouncement)
 	case len(a.PermutationSeed) < minSeed || len(a.PermutationSeed) > maxSeed:
 		return fmt.Errorf("%w: the permutation seed does not have %d to %d bytes", ErrBadAnnouncement, minSeed, maxSeed)
-	case a.TubID != hashes.TubID(a.ServerKey):
+	case a.Tub == nil && a.TubID != hashes.TubID(a.ServerKey):
 		return fmt.Errorf("%w: the tub id is not that of the server's key", ErrBadAnnouncement)
+	case a.Tub != nil && !a.Tub.proves(a.TubID, a.ServerKey):
+		return fmt.Errorf("%w: the tub id is another server's; the certificate's signature is wrong", ErrBadAnnouncement)
 	case !goodProtocols(a.Protocols):
 		return fmt.Errorf("%w: protocols are 1 to %d different numbers in rising order", ErrBadAnnouncement, maxProtocols)
 	}
@@ -136,10 +141,11 @@ func goodProtocols(p []int) bool {
 // its own, in this announcement. Each field is a netstring, so that no two
 // sets of fields give one message.
 func (a *Announcement) binding() []byte {
-	var b []byte
-	for _, field := range []string{
-		"lafs onion binding v1", a.ServerID(), a.Address.String(), strconv.FormatUint(a.Seqnum, 10),
-	} {
+	return netstrings("lafs onion binding v1", a.ServerID(), a.Address.String(), strconv.FormatUint(a.Seqnum, 10))
+}
+
+func netstrings(fields ...string) (b []byte) {
+	for _, field := range fields {
 		b = append(strconv.AppendInt(b, int64(len(field)), 10), ':')
 		b = append(append(b, field...), ',')
 	}

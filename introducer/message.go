@@ -24,6 +24,8 @@ type message struct {
 	Protocols []int  `json:"protocols"`
 	Seqnum    uint64 `json:"seqnum"`
 	Service   string `json:"service-name"`
+	TubCert   string `json:"tub-certificate,omitempty"`
+	TubSig    string `json:"tub-signature,omitempty"`
 }
 
 const (
@@ -37,23 +39,30 @@ type envelope struct{ msg, sig, key, binding string }
 
 // Sign returns the announcement signed by the server's node key and by the
 // key of its onion service: one line of JSON of at most MaxSize bytes.
-// ServerKey and TubID are taken from node. It refuses what Open would refuse.
+// ServerKey is taken from node, TubID from that or from Tub. It refuses what
+// Open would refuse.
 func Sign(a *Announcement, node ed25519.PrivateKey, place *onion.Key) ([]byte, error) {
 	own := *a
 	own.ServerKey = node.Public().(ed25519.PublicKey)
 	own.TubID = hashes.TubID(own.ServerKey)
+	if own.Tub != nil {
+		own.TubID = own.Tub.id()
+	}
+	tubCert, tubSig := own.Tub.texts()
 	if err := own.check(); err != nil {
 		return nil, err
 	}
 	msg, err := marshal(message{
 		Address:   own.Address.String(),
 		Format:    messageFormat,
-		FURL:      joinFURL(tubID(own.ServerKey), own.Address, own.Swissnum.Reveal()),
+		FURL:      joinFURL(encoding.EncodeToString(own.TubID[:]), own.Address, own.Swissnum.Reveal()),
 		Nickname:  own.Nickname,
 		Seed:      encoding.EncodeToString(own.PermutationSeed),
 		Protocols: own.Protocols,
 		Seqnum:    own.Seqnum,
 		Service:   storageName,
+		TubCert:   tubCert,
+		TubSig:    tubSig,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("write announcement: %w", err)
@@ -137,7 +146,8 @@ func parseMessage(msg []byte, key ed25519.PublicKey) (*Announcement, error) {
 		return nil, fmt.Errorf("%w: the message holds something that is not allowed, or is written in another way", ErrBadAnnouncement)
 	}
 	a := &Announcement{ServerKey: key, Seqnum: m.Seqnum, Nickname: m.Nickname, Protocols: m.Protocols}
-	if err := a.setPlace(m.Address, m.FURL); err != nil {
+	err := a.setPlace(m.Address, m.FURL)
+	if err != nil {
 		return nil, err
 	}
 	seed, ok := decode32(m.Seed)
@@ -145,6 +155,9 @@ func parseMessage(msg []byte, key ed25519.PublicKey) (*Announcement, error) {
 		return nil, fmt.Errorf("%w: the permutation seed is not base32", ErrBadAnnouncement)
 	}
 	a.PermutationSeed = seed
+	if a.Tub, err = parseTub(m.TubCert, m.TubSig); err != nil {
+		return nil, err
+	}
 	return a, a.check()
 }
 

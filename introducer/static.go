@@ -17,11 +17,12 @@ func Static(serverID string, ann map[string]any) (*Announcement, error) {
 		return nil, fmt.Errorf("%w: its service-name is not %s", ErrBadAnnouncement, storageName)
 	}
 	a := &Announcement{ServerKey: key, Seqnum: 1, Static: true}
-	var address, furl, seed string
+	var address, furl, seed, tubCert, tubSig string
 	for _, f := range []struct {
 		key string
 		to  *string
-	}{{"address", &address}, {"anonymous-storage-FURL", &furl}, {"permutation-seed-base32", &seed}, {"nickname", &a.Nickname}} {
+	}{{"address", &address}, {"anonymous-storage-FURL", &furl}, {"permutation-seed-base32", &seed}, {"nickname", &a.Nickname},
+		{"tub-certificate", &tubCert}, {"tub-signature", &tubSig}} {
 		if v, ok := ann[f.key]; ok {
 			if *f.to, ok = v.(string); !ok {
 				return nil, fmt.Errorf("%w: %s is not text", ErrBadAnnouncement, f.key)
@@ -43,6 +44,9 @@ func Static(serverID string, ann map[string]any) (*Announcement, error) {
 		a.PermutationSeed = raw
 	}
 	if a.Protocols, err = staticProtocols(ann["protocols"]); err != nil {
+		return nil, err
+	}
+	if a.Tub, err = parseTub(tubCert, tubSig); err != nil {
 		return nil, err
 	}
 	if err := a.check(); err != nil {

@@ -8,11 +8,13 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -163,9 +165,25 @@ func (c *Client) Servers() []*introducer.Announcement {
 	for _, a := range c.cfg.Static {
 		all[a.ServerID()] = a
 	}
-	return slices.SortedFunc(maps.Values(all), func(a, b *introducer.Announcement) int {
-		return strings.Compare(a.ServerID(), b.ServerID())
+	// Two introducers may tell of two servers with one tub id: those that
+	// the user named come first, then who was there first.
+	byAge := slices.SortedFunc(maps.Values(all), func(a, b *introducer.Announcement) int {
+		age := func(a *introducer.Announcement) int64 {
+			if a.Static {
+				return math.MinInt64
+			}
+			return newest[a.ServerID()].Day
+		}
+		return cmp.Or(cmp.Compare(age(a), age(b)), strings.Compare(a.ServerID(), b.ServerID()))
 	})
+	tubs := make(map[[20]byte]bool)
+	out := slices.DeleteFunc(byAge, func(a *introducer.Announcement) bool {
+		taken := tubs[a.TubID]
+		tubs[a.TubID] = true
+		return taken
+	})
+	slices.SortFunc(out, func(a, b *introducer.Announcement) int { return strings.Compare(a.ServerID(), b.ServerID()) })
+	return out
 }
 
 // changed wakes keep.

@@ -43,7 +43,7 @@ func (t *table) put(k introducer.Kept, today int64) bool {
 	if known && k.Seqnum <= old.Seqnum {
 		return false
 	}
-	if len(t.pinned) > 0 && !t.pinned[id] || !known && !t.makeRoom(today) {
+	if len(t.pinned) > 0 && !t.pinned[id] || t.tubTaken(k, today) || !known && !t.makeRoom(today) {
 		t.refused++
 		return false
 	}
@@ -52,6 +52,23 @@ func (t *table) put(k introducer.Kept, today int64) bool {
 	t.raws[string(k.Raw)] = true
 	t.unsaved = true
 	return true
+}
+
+// tubTaken reports whether another living server has the tub id: of two with
+// one, which would get each other's secrets, the later is refused. One that
+// has expired makes way.
+func (t *table) tubTaken(k introducer.Kept, today int64) bool {
+	for id, old := range t.entries {
+		if old.TubID != k.TubID || id == k.ServerID() {
+			continue
+		}
+		if !old.Expired(today) {
+			return true
+		}
+		delete(t.entries, id)
+		delete(t.raws, string(old.Raw))
+	}
+	return false
 }
 
 // makeRoom reports whether there is room for one more server, once those
