@@ -192,7 +192,7 @@ func (op *operation) prepare(ctx context.Context, b agree.Ballot) (*view, bool) 
 // settleIn decides from promises in ballot b and writes what follows.
 func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
 	d := v.decision
-	if d.Version.Seq < op.o.oldest() && d.Verdict != agree.Possible {
+	if d.Verdict == agree.TooFew || d.Version.Seq < op.o.oldest() && d.Verdict != agree.Possible {
 		op.starve()
 		op.back(ctx)
 		return

@@ -33,6 +33,10 @@ func (v VersionID) IsZero() bool { return v == VersionID{} }
 // is the f-th write in one step on top of that classic ballot, open to every
 // writer. The zero Ballot is below all others; in it the object does not
 // exist.
+//
+// The highest 16 bits of N are the generation of the placement list whose
+// servers vote in it, so that every ballot of a list is above all of the
+// list that it replaced.
 type Ballot struct {
 	N     uint64
 	Nonce uint64
@@ -53,6 +57,31 @@ func (b Ballot) Next() Ballot { return Ballot{b.N, b.Nonce, b.Fast + 1} }
 
 // IsFast reports whether b is open to every writer.
 func (b Ballot) IsFast() bool { return b.Fast > 0 }
+
+// generationShift is where in N the generation is.
+const generationShift = 48
+
+// Generation is that of the placement list whose servers vote in b.
+func (b Ballot) Generation() uint16 { return uint16(b.N >> generationShift) }
+
+// First is the ballot in which the servers of a list of a generation above 0
+// get the version that they begin with.
+func First(generation uint16) Ballot { return Ballot{N: uint64(generation) << generationShift} }
+
+// Classic makes a classic ballot of a generation: above every ballot of that
+// generation whose N is at most seen, and, to save time, above what others
+// make who have seen less, by the clock.
+func Classic(generation uint16, seen, clock, nonce uint64) Ballot {
+	const mask = 1<<generationShift - 1
+	first := First(generation).N
+	n := max(min(clock, mask), 1)
+	if first <= seen && seen-first < mask {
+		n = max(n, seen-first+1)
+	} else if seen-first == mask {
+		n = mask
+	}
+	return Ballot{N: first + n, Nonce: nonce}
+}
 
 // String prints the ballot for a log: it is no secret.
 func (b Ballot) String() string { return fmt.Sprintf("%d.%08x.%d", b.N, b.Nonce>>32, b.Fast) }

@@ -1,6 +1,9 @@
 package agree
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // A Verdict is what a set of states says about the newest version.
 type Verdict uint8
@@ -51,7 +54,12 @@ type Decision struct {
 // Decide applies the decision rule to the states of distinct servers of one
 // placement list. It trusts the states: signatures of versions are checked
 // before.
+//
+// A server that has nothing of an object that others have is not counted,
+// once the object has more than a first version that is being written: it
+// may have voted, and dropped its shares when their lease ended.
 func Decide(q Quorums, states []State) Decision {
+	states = remembering(states)
 	if len(states) < q.Read {
 		return Decision{Verdict: TooFew}
 	}
@@ -75,6 +83,19 @@ func Decide(q Quorums, states []State) Decision {
 		return Decision{Verdict: Possible, Version: best, Ballot: top, Base: base}
 	}
 	return Decision{Verdict: Previous, Version: base.Version, Ballot: top}
+}
+
+// remembering leaves out the servers that may have forgotten.
+func remembering(states []State) []State {
+	if !slices.ContainsFunc(states, State.grown) {
+		return states
+	}
+	return slices.DeleteFunc(slices.Clone(states), func(s State) bool { return s.Accepted == (Ballot{}) })
+}
+
+// grown says that the object is past the making of its first version.
+func (s State) grown() bool {
+	return s.Accepted != (Ballot{}) && (s.Committed || s.Base.Itself || !s.Base.Version.IsZero())
 }
 
 // settled finds the version that is chosen in ballot b: a server knows it to

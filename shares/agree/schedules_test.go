@@ -10,17 +10,24 @@ import (
 var grids = []struct{ servers, needed int }{{3, 1}, {3, 2}, {4, 2}, {5, 1}, {5, 3}, {7, 3}, {10, 3}}
 
 // play runs schedules until one breaks a promise, and returns how many there
-// were and what broke.
-func play(r rules, first, count uint64) (played uint64, fault string) {
+// were and what broke. With spare servers, the list is changed on the way.
+func play(r rules, first, count uint64, spare int) (played uint64, fault string) {
 	for seed := first; seed < first+count; seed++ {
 		g := grids[seed%uint64(len(grids))]
-		s := newSim(r, seed, ones(g.servers), g.needed, 2+int(seed/7%4), 4)
-		if fault := s.run(); fault != "" {
+		s := newSim(r, seed, g.servers, g.needed, 2+int(seed/7%4), 4, spare)
+		fault := s.run()
+		if watch != nil {
+			watch(s)
+		}
+		if fault != "" {
 			return seed - first + 1, fault
 		}
 	}
 	return count, ""
 }
+
+// watch, if not nil, sees each schedule when it has been played.
+var watch func(*sim)
 
 func schedules(t *testing.T) uint64 {
 	if testing.Short() {
@@ -30,9 +37,22 @@ func schedules(t *testing.T) uint64 {
 }
 
 func TestSchedules(t *testing.T) {
-	if n, fault := play(sound(), 0, schedules(t)); fault != "" {
+	if n, fault := play(sound(), 0, schedules(t), 0); fault != "" {
 		t.Fatalf("schedule %d: %s", n-1, fault)
 	}
+}
+
+// TestSchedulesOfMoves: clients replace the list while others write and
+// read; some know only the first list, or none; servers that were taken off
+// forget.
+func TestSchedulesOfMoves(t *testing.T) {
+	moves := 0
+	watch = func(s *sim) { moves += s.installed }
+	defer func() { watch = nil }()
+	if n, fault := play(sound(), 0, schedules(t)/5, 3); fault != "" {
+		t.Fatalf("schedule %d: %s", n-1, fault)
+	}
+	t.Logf("%d lists were installed", moves)
 }
 
 // TestBrokenRules: each rule, broken on purpose, must be caught, or the
@@ -91,21 +111,21 @@ func TestBrokenRules(t *testing.T) {
 			r.quorums = func(q agree.Quorums) agree.Quorums { q.Classic--; return q }
 		}},
 		{"what may be chosen is taken for previous", func(r *rules) {
-			r.decide = func(q agree.Quorums, list []agree.State) agree.Decision {
-				d := agree.Decide(q, list)
-				if d.Verdict == agree.Possible {
-					d.Verdict, d.Version = agree.Previous, d.Base.Version
+			r.find = func(l *agree.List, list []agree.Witness) agree.Finding {
+				f := agree.Find(l, list)
+				if f.Verdict == agree.Possible {
+					f.Verdict, f.Version = agree.Previous, f.Base.Version
 				}
-				return d
+				return f
 			}
 		}},
 		{"what may be chosen is taken for chosen", func(r *rules) {
-			r.decide = func(q agree.Quorums, list []agree.State) agree.Decision {
-				d := agree.Decide(q, list)
-				if d.Verdict == agree.Possible {
-					d.Verdict, d.Sure = agree.Chosen, true
+			r.find = func(l *agree.List, list []agree.Witness) agree.Finding {
+				f := agree.Find(l, list)
+				if f.Verdict == agree.Possible {
+					f.Verdict, f.Sure = agree.Chosen, true
 				}
-				return d
+				return f
 			}
 		}},
 		{"open versions are forgotten", func(r *rules) { r.dropOpen = true }},
@@ -117,7 +137,98 @@ func TestBrokenRules(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := sound()
 			tt.breakIt(&r)
-			n, fault := play(r, 0, 60_000)
+			n, fault := play(r, 0, 60_000, 0)
+			if fault == "" {
+				t.Fatalf("%d schedules, and nothing was noticed", n)
+			}
+			t.Logf("schedule %d: %s", n-1, fault)
+		})
+	}
+}
+
+// TestBrokenMoves is TestBrokenRules for the rules by which a list is
+// replaced.
+func TestBrokenMoves(t *testing.T) {
+	found := func(change func(f *agree.Finding, list []agree.Witness)) func(*rules) {
+		return func(r *rules) {
+			r.find = func(l *agree.List, list []agree.Witness) agree.Finding {
+				f := agree.Find(l, list)
+				change(&f, list)
+				return f
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		breakIt func(*rules)
+	}{
+		{"installing before the seal is chosen", func(r *rules) { r.hasty = true }},
+		{"installing in a ballot of one's own", func(r *rules) { r.careful = true }},
+		{"a seal is not completed", found(func(f *agree.Finding, _ []agree.Witness) { f.Next, f.Sealed = nil, false })},
+		{"a fast write on top of a seal", func(r *rules) {
+			found(func(f *agree.Finding, _ []agree.Witness) {
+				if f.Sealed {
+					f.Sure, f.Next, f.Sealed = true, nil, false
+				}
+			})(r)
+			r.recorded = func(_ agree.Message, _, _ agree.State, have, sent []byte) ([]byte, bool) {
+				if len(sent) == 0 {
+					return have, true
+				}
+				return sent, true
+			}
+		}},
+		{"writing before the list is installed", found(func(f *agree.Finding, _ []agree.Witness) { f.Installed = f.List != nil })},
+		{"reading without asking the next list", found(func(f *agree.Finding, _ []agree.Witness) { f.Behind = false })},
+		{"an older list is as good", func(r *rules) {
+			r.find = func(l *agree.List, list []agree.Witness) agree.Finding {
+				if l == nil {
+					return agree.Find(l, list)
+				}
+				var states []agree.State
+				for _, w := range list {
+					if l.Has(w.Server) {
+						states = append(states, w.State)
+					}
+				}
+				return agree.Finding{List: l, Installed: true, Decision: agree.Decide(l.Quorums, states)}
+			}
+		}},
+		{"servers keep the first list", func(r *rules) {
+			r.recorded = func(_ agree.Message, _, _ agree.State, have, sent []byte) ([]byte, bool) {
+				if len(have) > 0 {
+					return have, true
+				}
+				return sent, true
+			}
+		}},
+		{"who has forgotten is counted", func(r *rules) {
+			r.find = func(l *agree.List, list []agree.Witness) agree.Finding {
+				f := agree.Find(l, list)
+				if f.List == nil || f.Verdict != agree.TooFew {
+					return f
+				}
+				var states []agree.State
+				for _, w := range list {
+					if f.List.Has(w.Server) {
+						states = append(states, w.State)
+					}
+				}
+				if len(states) < f.List.Quorums.Read {
+					return f
+				}
+				// Without those that have nothing there would be too few.
+				q := f.List.Quorums
+				q.Read = 1
+				f.Decision = agree.Decide(q, states)
+				return f
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := sound()
+			tt.breakIt(&r)
+			n, fault := play(r, 0, 60_000, 3)
 			if fault == "" {
 				t.Fatalf("%d schedules, and nothing was noticed", n)
 			}
