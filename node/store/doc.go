@@ -33,6 +33,16 @@
 // are: a directory and a witness brought back together, and, after a crash,
 // a copy that is less than an hour old.
 //
+// What is held lasts until the last lease on its storage index ends, whoever
+// has that; then, if Config.Expire says so, it is collected: page by page
+// over the index, at a pace, from where a restart left off (see collect.go).
+// Nobody who gets a lease meanwhile loses what it is for. Of a collected slot
+// the record stays, since the server must not forget its votes; what it holds
+// then can be written again like to a server that missed a version.
+//
+// Everything is charged to an authority, whose number stands in the files
+// (see authority.go).
+//
 // A store that is read-only takes no new slots; those that it has can still
 // change.
 //

@@ -26,9 +26,10 @@ import (
 // intents, so that a crash left it to be compared with all files.
 const indexFormat = 3
 
-// maxLeases bounds the leases on one storage index: whoever may store could
-// fill the disk with leases otherwise.
-const maxLeases = 256
+// maxLeases bounds the leases on one storage index that are kept one by one:
+// whoever may store could fill the disk with leases otherwise. Those above
+// it share one, see sharedLease.
+const maxLeases = 32
 
 // lockTimeout is short: another process holds the lock for as long as it
 // lives, and a dead one's is gone at once.
@@ -259,8 +260,10 @@ func (x *index) addLease(si caps.StorageIndex, l lease, now time.Time) error {
 func (x *index) renewLease(si caps.StorageIndex, l lease, now time.Time) error {
 	var stands bool
 	err := x.db.View(func(tx *bolt.Tx) error {
-		old := tx.Bucket(bucketLeases).Get(append(si[:], l.renew[:]...))
-		stands = len(old) == 36 && binary.BigEndian.Uint32(old) >= leaseEnd(now)
+		for _, renew := range [][32]byte{l.renew, sharedLease} {
+			old := tx.Bucket(bucketLeases).Get(append(si[:], renew[:]...))
+			stands = stands || len(old) == 36 && binary.BigEndian.Uint32(old) >= leaseEnd(now)
+		}
 		return nil
 	})
 	if err != nil || stands {
@@ -336,10 +339,19 @@ func putLease(tx *bolt.Tx, si caps.StorageIndex, l lease, now time.Time) error {
 func putLeaseUntil(tx *bolt.Tx, si caps.StorageIndex, l lease, end uint32, now time.Time) error {
 	leases := tx.Bucket(bucketLeases)
 	key := append(si[:], l.renew[:]...)
-	if old := leases.Get(key); len(old) == 36 {
+	old := leases.Get(key)
+	if old == nil {
+		room, err := roomForLease(leases, si, end, now)
+		if err != nil {
+			return err
+		}
+		if !room {
+			key, l.cancel = append(si[:], sharedLease[:]...), [32]byte{}
+			old = leases.Get(key)
+		}
+	}
+	if len(old) == 36 {
 		end = max(end, binary.BigEndian.Uint32(old))
-	} else if err := roomForLease(leases, si, now); err != nil {
-		return err
 	}
 	return leases.Put(key, append(binary.BigEndian.AppendUint32(nil, end), l.cancel[:]...))
 }
@@ -350,31 +362,41 @@ func hasLease(tx *bolt.Tx, si caps.StorageIndex) bool {
 	return len(k) >= len(si) && caps.StorageIndex(k[:len(si)]) == si
 }
 
-// roomForLease drops the leases of si that have ended when there are too
-// many, and answers ErrNoSpace if that does not help.
-func roomForLease(leases *bolt.Bucket, si caps.StorageIndex, now time.Time) error {
+// sharedLease stands for the renew secret of the lease that those share who
+// find maxLeases others on a storage index. What is held lasts until the last
+// of its leases ends, whoever has that, so that nobody is refused because of
+// strangers, and no lease is ended for another. Nobody can know a secret with
+// this hash, and cancel what others count on.
+var sharedLease [32]byte
+
+// roomForLease says whether si may have one more lease of its own, that ends
+// on a day. When there are too many it drops those that have ended, and that
+// end no later than this one.
+func roomForLease(leases *bolt.Bucket, si caps.StorageIndex, until uint32, now time.Time) (bool, error) {
 	var live int
 	var ended [][]byte
 	c := leases.Cursor()
 	for k, v := c.Seek(si[:]); len(k) == 48 && caps.StorageIndex(k[:16]) == si; k, v = c.Next() {
-		if len(v) == 36 && time.Unix(int64(binary.BigEndian.Uint32(v))*86400, 0).After(now) {
+		switch {
+		case [32]byte(k[16:]) == sharedLease:
+		case len(v) == 36 && (time.Unix(int64(binary.BigEndian.Uint32(v))*86400, 0).After(now) || binary.BigEndian.Uint32(v) > until):
 			live++
-		} else {
+		default:
 			ended = append(ended, append([]byte(nil), k...))
 		}
 	}
 	if live+len(ended) < maxLeases {
-		return nil
+		return true, nil
 	}
 	if live >= maxLeases {
-		return storage.ErrNoSpace
+		return false, nil
 	}
 	for _, k := range ended {
 		if err := leases.Delete(k); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // parseShareValue reads what bucketShares has of a share.

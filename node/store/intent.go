@@ -168,18 +168,7 @@ func dropIdleLeases(tx *bolt.Tx, si caps.StorageIndex) error {
 	if tx.Bucket(bucketSlots).Get(si[:]) != nil {
 		return nil
 	}
-	leases := tx.Bucket(bucketLeases)
-	var keys [][]byte
-	c := leases.Cursor()
-	for k, _ := c.Seek(si[:]); len(k) >= 16 && caps.StorageIndex(k[:16]) == si; k, _ = c.Next() {
-		keys = append(keys, bytes.Clone(k))
-	}
-	for _, k := range keys {
-		if err := leases.Delete(k); err != nil {
-			return err
-		}
-	}
-	return nil
+	return dropLeases(tx, si)
 }
 
 func (s *Store) settleSlot(tx *bolt.Tx, si caps.StorageIndex) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -147,16 +148,24 @@ func TestLeases(t *testing.T) {
 			t.Fatalf("lease %d: %v", n, err)
 		}
 	}
-	more := &storage.LeaseSecrets{Renew: [32]byte{10}}
-	if err := s.AddLease(t.Context(), si, more); !errors.Is(err, storage.ErrNoSpace) {
-		t.Errorf("one lease too many: got %v", err)
+	// More share one, which nobody is refused.
+	for n := range 1000 {
+		now = now.Add(time.Hour)
+		if err := s.AddLease(t.Context(), si, &storage.LeaseSecrets{Renew: [32]byte{10, byte(n), byte(n >> 8)}}); err != nil {
+			t.Fatalf("lease %d of strangers: %v", n, err)
+		}
+	}
+	got := readLeases(t, s)
+	if last := time.Unix(int64(leaseEnd(now))*86400, 0).UTC().Format("2006-01-02"); len(got) != maxLeases+1 || slices.Max(got) != last {
+		t.Errorf("after a flood: got %d leases, the last until %s, want %d until %s", len(got), slices.Max(got), maxLeases+1, last)
 	}
 	now = now.Add(100 * 24 * time.Hour)
+	more := &storage.LeaseSecrets{Renew: [32]byte{10}}
 	if err := s.AddLease(t.Context(), si, more); err != nil {
 		t.Errorf("AddLease when all others have ended: %v", err)
 	}
-	if got := readLeases(t, s); len(got) != 1 {
-		t.Errorf("got %d leases, want 1", len(got))
+	if got := readLeases(t, s); len(got) != 2 {
+		t.Errorf("got %d leases, want the new one and the shared one", len(got))
 	}
 }
 

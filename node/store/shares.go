@@ -23,6 +23,14 @@ const maxMutableShareSize = 69105 * 1000 * 1000 * 1000 * 1000
 func (s *Store) sharesDir() string   { return filepath.Join(s.cfg.Dir, "shares") }
 func (s *Store) incomingDir() string { return filepath.Join(s.cfg.Dir, "incoming") }
 
+func (s *Store) advisoriesDir() string {
+	return filepath.Join(s.cfg.Dir, "corruption-advisories")
+}
+
+func (s *Store) advisoryPath(si caps.StorageIndex, n storage.ShareNumber) string {
+	return filepath.Join(s.advisoriesDir(), fmt.Sprintf("%s.%d", si, n))
+}
+
 func (s *Store) bucketDir(si caps.StorageIndex) string {
 	name := si.String()
 	return filepath.Join(s.sharesDir(), name[:2], name)
@@ -180,6 +188,7 @@ func (s *Store) AddLease(ctx context.Context, si caps.StorageIndex, ls *storage.
 	if ls == nil {
 		return storage.ErrBadRequest
 	}
+	defer s.keep.share(si)()
 	held, _, err := s.settled(si)
 	if err != nil {
 		return err
@@ -193,7 +202,7 @@ func (s *Store) AddLease(ctx context.Context, si caps.StorageIndex, ls *storage.
 			return storage.ErrNotFound
 		}
 	}
-	if err := s.index.addLease(si, hashLease(ls), s.cfg.Now()); err != nil {
+	if err := s.index.renewLease(si, hashLease(ls), s.cfg.Now()); err != nil {
 		return s.fault("write a lease", err)
 	}
 	return nil
@@ -214,14 +223,14 @@ func (s *Store) AdviseCorrupt(ctx context.Context, kind storage.Kind, si caps.St
 		return err
 	}
 	f.Close()
-	dir := filepath.Join(s.cfg.Dir, "corruption-advisories")
+	dir := s.advisoriesDir()
 	if err := durable.Mkdir(dir, 0o700); err != nil {
 		return s.fault("note a report", err)
 	}
 	s.cfg.Log.Warn("a client reports a corrupt share; see corruption-advisories in the storage directory", "index", si, "share", n)
 	day := fileDay(s.cfg.Now())
 	text := fmt.Sprintf("%s share %d of %s\nreported: %s\nreason: %q\n", kind, n, si, day.Format("2006-01-02"), why[:min(len(why), 1024)])
-	path := filepath.Join(dir, fmt.Sprintf("%s.%d", si, n))
+	path := s.advisoryPath(si, n)
 	if err := durable.WriteFile(path, []byte(text), 0o600); err != nil {
 		return s.fault("note a report", err)
 	}

@@ -36,6 +36,8 @@ type Config struct {
 	// ReadOnly takes no new shares. Leases are still renewed, and what is
 	// held is still served.
 	ReadOnly bool
+	// Expire says which shares are collected; its zero value collects none.
+	Expire Expiry
 	// Now tells the time of leases and of abandoned uploads; nil: time.Now.
 	Now func() time.Time
 	// Log gets what the operator should know; nil: nothing is logged.
@@ -59,6 +61,10 @@ type Store struct {
 	// alone to list what is held: a name is seen before it is durable, and
 	// nobody may be promised it until then.
 	naming indexLocks
+	// keep is shared by those who promise that what is held under an index
+	// stays, and taken alone to collect it. It is taken before slots and
+	// naming.
+	keep indexLocks
 	// unsure are the slots (caps.StorageIndex) whose newest record may not
 	// have reached the disk.
 	unsure sync.Map
@@ -66,6 +72,8 @@ type Store struct {
 	stateLost bool
 	// crashed: the index may have old totals of slots, until recount ends.
 	crashed atomic.Bool
+
+	collector *collector
 
 	mu      sync.Mutex
 	uploads map[uploadKey]*upload // guarded by mu
@@ -119,6 +127,9 @@ func Open(cfg Config) (*Store, error) {
 	}
 	if cfg.ReservedSpace < 0 {
 		return nil, errors.New("the reserved space is negative")
+	}
+	if err := cfg.Expire.check(); err != nil {
+		return nil, err
 	}
 	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, accounts: map[Authority]*account{}, free: freeSpace, open: openFile}
 	for _, dir := range []string{cfg.Dir, s.sharesDir(), s.slotsDir()} {
@@ -191,17 +202,22 @@ func (s *Store) start() error {
 		return fmt.Errorf("count the shares: %w", reason(err))
 	}
 	s.charged(by)
+	s.collector = &collector{s: s}
+	if err := s.collector.load(); err != nil {
+		return fmt.Errorf("read where collection was: %w", reason(err))
+	}
 	return nil
 }
 
-// Run drops abandoned uploads, and keeps the index and the mark new, until
-// ctx ends.
+// Run drops abandoned uploads, collects what Config.Expire says, and keeps
+// the index and the mark new, until ctx ends.
 func (s *Store) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if s.crashed.Load() {
 		wg.Go(func() { s.recount(ctx) })
 	}
+	wg.Go(func() { s.collect(ctx) })
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	for {
@@ -237,6 +253,7 @@ func (s *Store) Close() error {
 		s.drop(u)
 		u.mu.Unlock()
 	}
+	s.collector.save()
 	err := errors.Join(s.flush(), s.raiseMark())
 	if err != nil {
 		// The next Open shall look at all files.

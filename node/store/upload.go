@@ -75,12 +75,7 @@ func (s *Store) allocate(ctx context.Context, who Authority, si caps.StorageInde
 	if err != nil {
 		return out, err
 	}
-	held, taken, err := s.settled(si)
-	if err == nil && len(held) > 0 {
-		if e := s.index.addLease(si, l, s.cfg.Now()); e != nil {
-			err = s.fault("write a lease", e)
-		}
-	}
+	held, taken, err := s.promise(si, l)
 	for _, n := range numbers {
 		if ours[n] != nil && !held[n] && !taken[n] {
 			out.Allocated = append(out.Allocated, n)
@@ -113,6 +108,19 @@ func (u *upload) tell(out *storage.Allocation) {
 		out.Missing = map[storage.ShareNumber][]storage.Range{}
 	}
 	out.Missing[u.key.n] = u.have.missing(u.size)
+}
+
+// promise lists what is held under si, and gives it a lease before anything
+// of it can be collected.
+func (s *Store) promise(si caps.StorageIndex, l lease) (held, newer map[storage.ShareNumber]bool, err error) {
+	defer s.keep.share(si)()
+	held, newer, err = s.settled(si)
+	if err == nil && len(held) > 0 {
+		if e := s.index.renewLease(si, l, s.cfg.Now()); e != nil {
+			err = s.fault("write a lease", e)
+		}
+	}
+	return held, newer, err
 }
 
 // reserve returns the uploads of numbers that go on under the secret, and
@@ -248,6 +256,7 @@ func (s *Store) finish(u *upload, f file) error {
 		return err
 	}
 	bucket := filepath.Dir(to)
+	defer s.keep.share(u.key.si)()
 	// Each of the two by itself: another upload may have made it this
 	// instant, and not synced its name yet.
 	for _, dir := range []string{filepath.Dir(bucket), bucket} {
