@@ -34,7 +34,7 @@ var mayImport = []struct {
 // sharesOrder: a room of shares imports only rooms before it.
 var sharesOrder = []string{
 	"shares/hashes", "shares/caps", "shares/erasure", "shares/immutable", "shares/mutable",
-	"shares/placement", "shares/agree", "shares/storage", "shares/storage/gbs",
+	"shares/placement", "shares/agree", "shares/storage", "shares/storage/tail", "shares/storage/gbs",
 }
 
 // owners of third-party modules. A module that is not here may not be

@@ -52,9 +52,11 @@ type SlotRequest struct {
 	// Message is the step. Its versions are named as VersionOf does.
 	Message agree.Message
 	// Enabler is asked for by every message but agree.Read; the first that
-	// writes sets it.
+	// writes sets it. A Read does not carry it to a server of ours.
 	Enabler *WriteEnabler
-	// Lease is added by messages that install shares.
+	// Lease is added by messages that install shares. On servers that speak
+	// only Tahoe-LAFS's protocol nothing is written without, and with it and
+	// Enabler a Read takes one trip and not two.
 	Lease *LeaseSecrets
 	// Shares are this server's shares of the version that Fast, Accept and
 	// Learn install. Learn may leave them out to a server that voted.
@@ -62,6 +64,14 @@ type SlotRequest struct {
 	// Base are its shares of the base of an Accept. May be left out if the
 	// server holds them, as current or as base.
 	Base map[ShareNumber][]byte
+	// Replaced, if not nil, makes this server's shares of the version that a
+	// Fast replaces, or returns nil. Only a server that can not keep its own
+	// as base asks for them (storage/tail).
+	Replaced func() map[ShareNumber][]byte
+	// Numbers are, with a Read, the shares whose bytes are wanted, none for
+	// all; with a Prepare, those that the server is to hold. They need not be
+	// heeded, and do not travel to servers of ours.
+	Numbers []ShareNumber
 	// Ancestors of the installed version, newest first, at most
 	// MaxAncestors.
 	Ancestors []agree.VersionID
@@ -110,6 +120,10 @@ type SlotAnswer struct {
 	// Fast is refused then, and Accept too unless a Prepare was answered
 	// since; an Accept that is done ends it.
 	Foreign bool
+	// Lost: Foreign, and what the server promised and voted for is gone, if
+	// there was anything. State must not be counted as that of a server that
+	// never voted, unless the foreign version is taken over.
+	Lost bool
 	// Ancestors are State.Current's.
 	Ancestors []agree.VersionID
 	Placement []byte

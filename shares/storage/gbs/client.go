@@ -11,11 +11,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"lafs/shares/caps"
 	"lafs/shares/storage"
+	"lafs/shares/storage/tail"
 )
 
 const (
@@ -32,8 +32,9 @@ const (
 type Client struct {
 	swissnum    *storage.Swissnum
 	small, bulk http.RoundTripper
-	// tahoe: the server does not know the requests of storage.Whole.
-	tahoe atomic.Bool
+	speaks      speech
+	// tail does what Slot does on a server that does not know it.
+	tail *tail.Slots
 }
 
 var (
@@ -161,7 +162,7 @@ func (c *Client) Allocate(ctx context.Context, si caps.StorageIndex, numbers []s
 	}
 	var a storage.Allocation
 	err := storage.ErrNotFound
-	if !c.tahoe.Load() {
+	if !c.OnlyTahoe() {
 		a, err = c.allocateMore(ctx, si, asked, size, upload, lease)
 	}
 	if errors.Is(err, storage.ErrNotFound) {

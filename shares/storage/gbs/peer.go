@@ -5,6 +5,7 @@ import (
 
 	"lafs/onion/mux"
 	"lafs/shares/storage"
+	"lafs/shares/storage/tail"
 )
 
 // A Peer is where a client's requests go. *mux.Peer is one.
@@ -15,5 +16,7 @@ type Peer interface {
 // NewClient speaks to the storage server at peer, with the right that sw
 // gives.
 func NewClient(peer Peer, sw *storage.Swissnum) *Client {
-	return &Client{swissnum: sw, small: peer.RoundTripper(mux.Small), bulk: peer.RoundTripper(mux.Bulk)}
+	c := &Client{swissnum: sw, small: peer.RoundTripper(mux.Small), bulk: peer.RoundTripper(mux.Bulk)}
+	c.tail = tail.New(c)
+	return c
 }

@@ -54,13 +54,21 @@ func (c *call) slot() error {
 	return sendCBOR(c, http.StatusOK, b, err)
 }
 
-// Slot implements storage.Slots.
+// Slot implements storage.Slots. A server that does not know the request is
+// one of Tahoe-LAFS's: what it cannot do is done here (storage/tail), and
+// takes one trip more the first time.
 func (c *Client) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
 	none := storage.SlotAnswer{}
 	if req.Fetch < 0 || req.From < 0 || len(req.Ancestors) > storage.MaxAncestors || len(req.Placement) > storage.MaxPlacement {
 		return none, storage.ErrBadRequest
 	}
-	if _, read := req.Message.(agree.Read); !read && req.Enabler == nil {
+	if c.OnlyTahoe() {
+		return c.tail.Slot(ctx, si, req)
+	}
+	whole := req
+	if _, read := req.Message.(agree.Read); read {
+		req.Enabler, req.Lease = nil, nil
+	} else if req.Enabler == nil {
 		return none, storage.ErrBadRequest
 	}
 	if tooLarge(req.Shares, req.Base) {
@@ -74,6 +82,9 @@ func (c *Client) Slot(ctx context.Context, si caps.StorageIndex, req storage.Slo
 	limit := min(768*min(req.Fetch, storage.MaxSlotFetch), storage.MaxSlotFetch) + maxSlotHead
 	_, b, err := c.call(ctx, slotStep, request{place: place{si: si}, body: body, limit: limit,
 		bulk: len(body) >= bulk || req.Fetch > slotBulk}, http.StatusOK)
+	if c.speaks.heard(err) {
+		return c.tail.Slot(ctx, si, whole)
+	}
 	if err != nil {
 		return none, err
 	}

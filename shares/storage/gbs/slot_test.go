@@ -151,12 +151,15 @@ func TestReadTestWriteWire(t *testing.T) {
 }
 
 // TestNoSlots: a server that keeps no slots says that it knows no such
-// request.
+// request, and a client knows from it how to ask.
 func TestNoSlots(t *testing.T) {
 	h := gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(fixed{})})
 	c := gbs.NewClient(answering{t, h}, storage.NewSwissnum(swissnum))
-	if _, err := c.Slot(t.Context(), testIndex, storage.SlotRequest{Message: agree.Read{}}); !errors.Is(err, storage.ErrNotFound) {
-		t.Errorf("Slot: got %v", err)
+	if c.OnlyTahoe() {
+		t.Error("OnlyTahoe before anything was asked")
+	}
+	if _, err := c.Slot(t.Context(), testIndex, storage.SlotRequest{Message: agree.Read{}}); err == nil || !c.OnlyTahoe() {
+		t.Errorf("Slot: got %v, OnlyTahoe %v", err, c.OnlyTahoe())
 	}
 	_, _, err := c.ReadTestWrite(t.Context(), testIndex, &storage.WriteEnabler{}, &storage.LeaseSecrets{}, nil, nil)
 	if !errors.Is(err, storage.ErrNotFound) {

@@ -2,7 +2,6 @@ package gbs
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"math"
 	"net/http"
@@ -86,9 +85,7 @@ func (c *Client) allocateMore(ctx context.Context, si caps.StorageIndex, numbers
 		return storage.Allocation{}, storage.ErrBadRequest
 	}
 	_, b, err := c.call(ctx, storeWhole, request{place: place{si: si}, secrets: secretsFor(upload, lease), body: raw}, http.StatusOK)
-	if errors.Is(err, storage.ErrNotFound) {
-		c.tahoe.Store(true)
-	}
+	c.speaks.heard(err)
 	if err != nil {
 		return storage.Allocation{}, err
 	}

@@ -2,7 +2,6 @@ package gbs
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"lafs/shares/caps"
@@ -93,7 +92,7 @@ func (c *Client) StoreWhole(ctx context.Context, si caps.StorageIndex, shares ma
 			return none, storage.ErrBadRequest
 		}
 	}
-	if c.tahoe.Load() || total > storage.MaxWholeBody {
+	if c.OnlyTahoe() || total > storage.MaxWholeBody {
 		return storage.StoreWhole(ctx, plain{c}, si, shares, upload, lease)
 	}
 	body, err := encodeSorted.Marshal(storeWholeBody{Shares: sharesToBody(shares)})
@@ -102,8 +101,7 @@ func (c *Client) StoreWhole(ctx context.Context, si caps.StorageIndex, shares ma
 	}
 	_, b, err := c.call(ctx, storeWhole, request{place: place{si: si}, secrets: secretsFor(upload, lease), body: body,
 		bulk: len(body) >= bulk}, http.StatusOK)
-	if errors.Is(err, storage.ErrNotFound) {
-		c.tahoe.Store(true)
+	if c.speaks.heard(err) {
 		return storage.StoreWhole(ctx, plain{c}, si, shares, upload, lease)
 	}
 	if err != nil {
@@ -124,7 +122,7 @@ func (c *Client) StoreWhole(ctx context.Context, si caps.StorageIndex, shares ma
 // ReadWhole implements storage.Whole.
 func (c *Client) ReadWhole(ctx context.Context, si caps.StorageIndex, limit int64) (map[storage.ShareNumber]storage.SlotShare, error) {
 	limit = min(max(limit, 0), storage.MaxWholeShare)
-	if c.tahoe.Load() {
+	if c.OnlyTahoe() {
 		return storage.ReadWhole(ctx, plain{c}, si, limit)
 	}
 	body, err := encodeSorted.Marshal(readWholeBody{uint64(limit)})
@@ -132,8 +130,7 @@ func (c *Client) ReadWhole(ctx context.Context, si caps.StorageIndex, limit int6
 		return nil, storage.ErrBadRequest
 	}
 	_, b, err := c.call(ctx, readWhole, request{place: place{si: si}, body: body, limit: storage.MaxWholeBody + wholeHead}, http.StatusOK)
-	if errors.Is(err, storage.ErrNotFound) {
-		c.tahoe.Store(true)
+	if c.speaks.heard(err) {
 		return storage.ReadWhole(ctx, plain{c}, si, limit)
 	}
 	if err != nil {
