@@ -156,7 +156,8 @@ func (r *partReader) fetch(ctx context.Context, offset, n int64) ([]byte, error)
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	a, err := r.server.Slots.Slot(ctx, r.o.si, storage.SlotRequest{Message: agree.Read{}, Fetch: n, From: offset})
+	a, err := r.server.Slots.Slot(ctx, r.o.si, storage.SlotRequest{Message: agree.Read{}, Fetch: n, From: offset,
+		Numbers: []storage.ShareNumber{r.number}})
 	if err != nil {
 		return nil, err
 	}

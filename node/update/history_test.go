@@ -67,6 +67,7 @@ type ballotVote struct {
 type historyRun struct {
 	t                     *testing.T
 	rng                   *rand.Rand
+	plain                 int // servers that know only Tahoe-LAFS's protocol
 	g                     *memGrid
 	q                     agree.Quorums
 	votes                 map[ballotVote]map[int]bool
@@ -78,7 +79,7 @@ type historyRun struct {
 
 func (h *historyRun) run(seed uint64) {
 	rtt := []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second}[h.rng.IntN(3)]
-	h.g = newMemGrid(5, rtt, seed)
+	h.g = newPlainGrid(5, h.plain, rtt, seed)
 	h.q, _ = agree.NewQuorums([]int{2, 2, 2, 2, 2}, 3)
 	for _, s := range h.g.servers {
 		s.after = func(_ *memServer, si caps.StorageIndex) { h.changed(si) }

@@ -14,6 +14,8 @@ import (
 	"lafs/shares/caps"
 	"lafs/shares/mutable"
 	"lafs/shares/storage"
+	"lafs/shares/storage/storagetest"
+	"lafs/shares/storage/tail"
 )
 
 // A fault is what is wrong with a server at present.
@@ -37,6 +39,9 @@ type memServer struct {
 	rng   *rand.Rand
 	slots map[caps.StorageIndex]*memSlot
 	after func(s *memServer, si caps.StorageIndex) // runs under mu after each change
+	// plain, if not nil, is what the server is: one that knows only
+	// Tahoe-LAFS's protocol.
+	plain *storagetest.Plain
 }
 
 type memSlot struct {
@@ -71,7 +76,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (s *memServer) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
+func (s *memServer) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (a storage.SlotAnswer, err error) {
+	faulty := s.trip(ctx, func() { a, err = s.step(si, req) })
+	if faulty != nil {
+		return storage.SlotAnswer{}, faulty
+	}
+	return a, err
+}
+
+// trip carries a request to the server, where do does what it says, and the
+// answer back.
+func (s *memServer) trip(ctx context.Context, do func()) error {
 	s.mu.Lock()
 	f := s.fault
 	jitter := time.Duration(0)
@@ -81,24 +96,21 @@ func (s *memServer) Slot(ctx context.Context, si caps.StorageIndex, req storage.
 	lost := f == forgets || f == halfForget && s.rng.IntN(2) == 0
 	s.mu.Unlock()
 	if err := sleep(ctx, s.rtt/2+jitter); err != nil && f != forgets {
-		return storage.SlotAnswer{}, err
+		return err
 	}
 	switch f {
 	case dead:
-		return storage.SlotAnswer{}, storage.ErrUnreachable
+		return storage.ErrUnreachable
 	case stalled:
 		<-ctx.Done()
-		return storage.SlotAnswer{}, ctx.Err()
+		return ctx.Err()
 	}
-	a, err := s.step(si, req)
+	do()
 	if lost {
 		<-ctx.Done()
-		return storage.SlotAnswer{}, ctx.Err()
+		return ctx.Err()
 	}
-	if sleep(ctx, s.rtt/2) != nil {
-		return storage.SlotAnswer{}, ctx.Err()
-	}
-	return a, err
+	return sleep(ctx, s.rtt/2)
 }
 
 // step does what a message says.
@@ -179,17 +191,60 @@ func newMemGrid(n int, rtt time.Duration, seed uint64) *memGrid {
 	return g
 }
 
+// list is the grid as one client sees it.
 func (g *memGrid) list() []grid.Server {
 	var out []grid.Server
 	for i, s := range g.servers {
-		out = append(out, grid.Server{ID: s.id, Seed: []byte(s.id), TubID: [20]byte{byte(i)}, Slots: s})
+		server := grid.Server{ID: s.id, Seed: []byte(s.id), TubID: [20]byte{byte(i)}, Slots: s}
+		if s.plain != nil {
+			server.Slots = tail.New(plainServer{s})
+		}
+		out = append(out, server)
 	}
 	return out
 }
 
+// newPlainGrid is a grid of which the first servers know only Tahoe-LAFS's
+// protocol.
+func newPlainGrid(n, plain int, rtt time.Duration, seed uint64) *memGrid {
+	g := newMemGrid(n, rtt, seed)
+	for _, s := range g.servers[:plain] {
+		s.plain = &storagetest.Plain{}
+	}
+	return g
+}
+
+// A plainServer is a memServer with a plain one behind its faults.
+type plainServer struct{ s *memServer }
+
+func (p plainServer) Shares(ctx context.Context, kind storage.Kind, si caps.StorageIndex) (out []storage.ShareNumber, err error) {
+	if fault := p.s.trip(ctx, func() { out, err = p.s.plain.Shares(context.Background(), kind, si) }); fault != nil {
+		return nil, fault
+	}
+	return out, err
+}
+
+func (p plainServer) Read(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber, offset int64, b []byte) (got int, err error) {
+	if fault := p.s.trip(ctx, func() { got, err = p.s.plain.Read(context.Background(), kind, si, n, offset, b) }); fault != nil {
+		return 0, fault
+	}
+	return got, err
+}
+
+func (p plainServer) ReadTestWrite(ctx context.Context, si caps.StorageIndex, enabler *storage.WriteEnabler, lease *storage.LeaseSecrets,
+	writes map[storage.ShareNumber]storage.TestWrite, spans []storage.Span) (ok bool, data map[storage.ShareNumber][][]byte, err error) {
+	if fault := p.s.trip(ctx, func() {
+		ok, data, err = p.s.plain.ReadTestWrite(context.Background(), si, enabler, lease, writes, spans)
+	}); fault != nil {
+		return false, nil, fault
+	}
+	return ok, data, err
+}
+
 func (g *memGrid) engine(needed, total int, seed uint64) *update.Engine {
+	servers := g.list()
 	e, err := update.New(update.Config{Needed: needed, Total: total, LeaseSecret: grid.NewLeaseSecret([32]byte{byte(seed)}),
-		Servers: g.list, Rand: rand.NewPCG(seed, 7)})
+		Servers: func() []grid.Server { return servers }, Rand: rand.NewPCG(seed, 7)})
 	if err != nil {
 		panic(err)
 	}

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -43,6 +45,25 @@ type oneByOne struct {
 	turn chan struct{}
 }
 
+func (s *oneByOne) ReadTestWrite(ctx context.Context, si caps.StorageIndex, enabler *storage.WriteEnabler, lease *storage.LeaseSecrets,
+	writes map[storage.ShareNumber]storage.TestWrite, spans []storage.Span) (bool, map[storage.ShareNumber][][]byte, error) {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	return s.Store.ReadTestWrite(ctx, si, enabler, lease, writes, spans)
+}
+
+func (s *oneByOne) Shares(ctx context.Context, kind storage.Kind, si caps.StorageIndex) ([]storage.ShareNumber, error) {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	return s.Store.Shares(ctx, kind, si)
+}
+
+func (s *oneByOne) Read(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber, offset int64, p []byte) (int, error) {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	return s.Store.Read(ctx, kind, si, n, offset, p)
+}
+
 func (s *oneByOne) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
 	s.turn <- struct{}{}
 	defer func() { <-s.turn }()
@@ -50,6 +71,24 @@ func (s *oneByOne) Slot(ctx context.Context, si caps.StorageIndex, req storage.S
 }
 
 func newNetGrid(t *testing.T, servers, clients int, rtt time.Duration) *netGrid {
+	t.Helper()
+	return newPlainNetGrid(t, servers, 0, clients, rtt)
+}
+
+// onlyTahoe is a server that does not know requests of ours.
+func onlyTahoe(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/lafs/") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// newPlainNetGrid is a netGrid of which the first servers know only
+// Tahoe-LAFS's protocol.
+func newPlainNetGrid(t *testing.T, servers, plain, clients int, rtt time.Duration) *netGrid {
 	t.Helper()
 	g := &netGrid{net: oniontest.New(oniontest.Options{RTT: rtt})}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -83,9 +122,12 @@ func newNetGrid(t *testing.T, servers, clients int, rtt time.Duration) *netGrid 
 			t.Fatal(err)
 		}
 		inTurn := &oneByOne{st, make(chan struct{}, 1)}
-		handler := gbs.NewHandler(gbs.HandlerConfig{Authorize: func(sw []byte) (storage.Server, bool) {
+		handler := http.Handler(gbs.NewHandler(gbs.HandlerConfig{Authorize: func(sw []byte) (storage.Server, bool) {
 			return inTurn, subtle.ConstantTimeCompare(sw, []byte("swissnum")) == 1
-		}})
+		}}))
+		if i < plain {
+			handler = onlyTahoe(handler)
+		}
 		serving.Go(func() {
 			defer st.Close()
 			_ = mux.Serve(ctx, ls[0], handler, mux.ServerConfig{})

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"lafs/node/grid"
@@ -154,11 +155,16 @@ func (op *operation) fast(ctx context.Context) {
 		op.giveUp(err)
 		return
 	}
-	base, ballot := op.base, op.ballot
+	base, ballot, replaced := op.base, op.ballot, op.replaced(op.base)
 	op.base, op.fresh = nil, false
 	op.o.doubt()
 	answers := op.send(ctx, op.l.quorums.Fast, func(i int) storage.SlotRequest {
-		return op.install(i, agree.Fast{Old: base.id, Ballot: ballot, New: a.id}, a.version)
+		req := op.install(i, agree.Fast{Old: base.id, Ballot: ballot, New: a.id}, a.version)
+		if replaced != nil {
+			t := op.l.voters[i]
+			req.Replaced = func() map[storage.ShareNumber][]byte { return replaced().sharesOf(t) }
+		}
+		return req
 	})
 	// Who was refused somewhere has met another writer.
 	op.contended = op.contended || refused(answers) > 0
@@ -171,6 +177,22 @@ func (op *operation) fast(ctx context.Context) {
 		// All have said no: nobody holds it, and nobody ever will.
 		op.open = nil
 	}
+}
+
+// replaced returns what makes the shares of a version that is about to be
+// replaced, once for all servers that ask; nil where there is none. Those
+// that ask are servers that cannot keep their own.
+func (op *operation) replaced(base *version) func() *version {
+	if base.id.IsZero() {
+		return nil
+	}
+	v, o, l := *base, op.o, op.l
+	return sync.OnceValue(func() *version {
+		if err := op.e.complete(o, l, &v); err != nil {
+			return &version{} // they read theirs
+		}
+		return &v
+	})
 }
 
 // attempt makes the version that puts data on top of base, and counts it as

@@ -133,7 +133,7 @@ func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version,
 	o := e.object(r)
 	for try := range readTries {
 		start := time.Now()
-		v := e.look(ctx, o)
+		v := e.look(ctx, o, nil)
 		switch {
 		case ctx.Err() != nil:
 			return nil, 0, errors.Join(e.closedOr(ctx.Err()), v.reason())
@@ -207,8 +207,10 @@ func (e *Engine) wait(ctx context.Context, try int, round time.Duration) bool {
 }
 
 // look asks all servers for the object's state and the beginnings of its
-// shares.
-func (e *Engine) look(ctx context.Context, o *object) *view {
+// shares. w, if not nil, is the right to read them at one moment on servers
+// that speak only Tahoe-LAFS's protocol; such a server learns from it that a
+// writer reads, so it is given where a write will follow.
+func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter) *view {
 	l := o.place()
 	// What is chosen while the servers are asked need not be in their answers.
 	oldest := o.oldest()
@@ -220,11 +222,16 @@ func (e *Engine) look(ctx context.Context, o *object) *view {
 		servers = e.candidates(o.si)
 		least = len(servers)/2 + 1
 	}
-	read := storage.SlotRequest{Message: agree.Read{}, Fetch: firstFetch}
 	var v *view
 	answers := e.ask(ctx, round{si: o.si, servers: servers, least: least,
-		request: func(int) storage.SlotRequest { return read },
-		look:    look(o.fingerprint),
+		request: func(i int) storage.SlotRequest {
+			read := storage.SlotRequest{Message: agree.Read{}, Fetch: firstFetch}
+			if w != nil {
+				read.Enabler, read.Lease = enabler(w, servers[i]), e.cfg.LeaseSecret.Lease(o.si, servers[i].TubID)
+			}
+			return read
+		},
+		look: look(o.fingerprint),
 		enough: func(answers []*answer) bool {
 			v = see(o.fingerprint, l, answers, false)
 			return v.settled() && v.decision.Version.Seq >= oldest && v.foreignDone()

@@ -13,7 +13,7 @@ func (op *operation) slow(ctx context.Context) {
 	// What was known, if anything, is not the newest any more.
 	op.contended = op.contended || op.tries > 0
 	start := time.Now()
-	v := op.e.look(ctx, op.o)
+	v := op.e.look(ctx, op.o, op.w)
 	op.round = time.Since(start)
 	op.noticed(v.answers)
 	for _, p := range v.parts {
@@ -169,7 +169,9 @@ func (op *operation) prepare(ctx context.Context, b agree.Ballot) (*view, bool) 
 	start := time.Now()
 	answers := op.e.ask(ctx, round{si: op.o.si, servers: op.servers, least: q.Classic, look: look(op.o.fingerprint),
 		request: func(i int) storage.SlotRequest {
-			return storage.SlotRequest{Message: agree.Prepare{Ballot: b}, Enabler: enabler(op.w, op.servers[i]), Fetch: firstFetch}
+			s := op.servers[i]
+			return storage.SlotRequest{Message: agree.Prepare{Ballot: b}, Enabler: enabler(op.w, s), Fetch: firstFetch,
+				Lease: op.e.cfg.LeaseSecret.Lease(op.o.si, s.TubID), Numbers: op.l.voters[i].shares}
 		},
 		enough: func(answers []*answer) bool {
 			v := see(op.o.fingerprint, op.l, answers, true)
@@ -225,8 +227,7 @@ func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
 	case id != d.Version:
 		// A Tahoe-LAFS client wrote it, on top of what it saw.
 		op.e.cfg.Log.Warn("a mutable object was written past lafs's protocol; the foreign version is taken over", "object", op.o.si)
-		base.ancestors = append([]agree.VersionID{d.Version}, v.ancestors(d.Version)...)
-		base.ancestors = base.ancestors[:min(len(base.ancestors), storage.MaxAncestors)]
+		base.ancestors = (&version{id: d.Version, ancestors: v.ancestors(d.Version)}).lineage()
 		op.affirm(ctx, b, base)
 	case op.repairing && base.id.IsZero():
 		op.giveUp(ErrNotFound)

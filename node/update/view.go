@@ -43,6 +43,10 @@ func look(fingerprint hashes.Hash) func(*answer) {
 		st := a.State
 		a.counts = (st.Current.IsZero() || seen[st.Current]) &&
 			(st.Committed || st.Base.Itself || st.Base.Version.IsZero() || seen[st.Base.Version])
+		if a.Foreign && !a.counts {
+			// A Tahoe-LAFS client wrote over what it voted for.
+			a.counts, a.Lost = true, true
+		}
 	}
 }
 
@@ -82,17 +86,38 @@ func see(fingerprint hashes.Hash, l *layout, answers []*answer, onlyDone bool) *
 		return v
 	}
 	var states []agree.State
+	overwritten := v.overwritten(answers)
 	for _, a := range answers {
-		if a.err == nil && a.counts && (a.Done || !onlyDone) && v.layout.has(a.server.ID) {
-			v.answers = append(v.answers, a)
-			states = append(states, a.State)
+		if a.err != nil || !a.counts || !a.Done && onlyDone || !v.layout.has(a.server.ID) || a.Lost && !overwritten {
+			continue
 		}
+		st := a.State
+		if a.Lost {
+			st = agree.State{Promised: st.Promised}
+		}
+		v.answers = append(v.answers, a)
+		states = append(states, st)
 	}
 	v.decision = agree.Decide(v.layout.quorums, states)
 	if v.decision.Verdict == agree.Chosen || v.decision.Verdict == agree.Previous {
 		v.foreign = v.newestForeign(v.decision.Version)
 	}
 	return v
+}
+
+// overwritten: what servers do not know any more of their votes was lost to a
+// Tahoe-LAFS client that wrote the newest version that can be rebuilt. It is
+// taken over, and their votes for what it replaced mean nothing then.
+func (v *view) overwritten(answers []*answer) bool {
+	var newest agree.VersionID
+	for _, p := range v.parts {
+		if (p.version.Seq > newest.Seq || p.version.Seq == newest.Seq && string(p.version.Root[:]) > string(newest.Root[:])) && v.has(p.version) {
+			newest = p.version
+		}
+	}
+	return !newest.IsZero() && slices.ContainsFunc(answers, func(a *answer) bool {
+		return a.err == nil && a.Lost && slices.ContainsFunc(a.parts, func(p part) bool { return p.foreign && p.version == newest })
+	})
 }
 
 func (l *layout) has(id string) bool {

@@ -42,7 +42,9 @@ func TestWriters(t *testing.T) {
 						if t.Failed() {
 							return
 						}
-						synctest.Test(t, func(t *testing.T) { writersRun(t, writers, rtt, wrong.do, uint64(run)) })
+						synctest.Test(t, func(t *testing.T) {
+							writersRun(t, newMemGrid(5, rtt, uint64(run)), writers, rtt, wrong.do, uint64(run))
+						})
 					}
 				})
 			}
@@ -52,8 +54,7 @@ func TestWriters(t *testing.T) {
 
 const entriesEach = 25
 
-func writersRun(t *testing.T, writers int, rtt time.Duration, wrong func(*memGrid, []*update.Engine), seed uint64) {
-	g := newMemGrid(5, rtt, seed)
+func writersRun(t *testing.T, g *memGrid, writers int, rtt time.Duration, wrong func(*memGrid, []*update.Engine), seed uint64) {
 	var engines []*update.Engine
 	for i := range writers {
 		e := g.engine(3, 10, seed<<8+uint64(i))
