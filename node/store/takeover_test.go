@@ -153,8 +153,8 @@ func TestTakeOverLeases(t *testing.T) {
 	if l := got[caps.StorageIndex{1}]; len(l) != 1 || l[0].End != rounded+1 || l[0].RenewHash != store.HashOf(make([]byte, 32)) {
 		t.Errorf("leases of a bucket: got %+v, want one that ends on day %d", l, rounded+1)
 	}
-	if l := got[caps.StorageIndex{2}]; len(l) != 256 || !slices.ContainsFunc(l, func(l store.StoredLease) bool { return l.End == rounded+299 }) {
-		t.Errorf("leases of a slot that had 300: got %d, want the 256 that end last", len(l))
+	if l := got[caps.StorageIndex{2}]; len(l) != 32 || !slices.ContainsFunc(l, func(l store.StoredLease) bool { return l.End == rounded+299 }) {
+		t.Errorf("leases of a slot that had 300: got %d, want the 32 that end last", len(l))
 	}
 	if l := got[caps.StorageIndex{3}]; len(l) != 1 {
 		t.Errorf("leases of a share without: got %d, want one of nobody's", len(l))
