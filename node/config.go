@@ -104,6 +104,9 @@ func Load(dir string) (*Config, error) {
 	if err := c.Dir.prepare(); err != nil {
 		return nil, err
 	}
+	if err := c.Dir.refuseUnfinished(); err != nil {
+		return nil, err
+	}
 	if c.secrets, err = loadSecrets(c); err != nil {
 		return nil, err
 	}

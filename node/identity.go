@@ -31,6 +31,9 @@ type identity struct {
 	addr onion.Addr
 	// tubID seeds the lease secrets of our clients (my_nodeid).
 	tubID [20]byte
+	// tub proves the tub id that a server had at Tahoe-LAFS, nil if it is
+	// that of the node key.
+	tub *introducer.Tub
 	// seed is the permutation seed: written once, never computed again.
 	seed []byte
 }
@@ -54,6 +57,9 @@ func loadIdentity(c *Config) (*identity, error) {
 		return nil, err
 	}
 	id.tubID = hashes.TubID(pub)
+	if err := id.loadProof(c); err != nil {
+		return nil, err
+	}
 	if err := ensureTubID(c.Dir, id.tubID); err != nil {
 		return nil, err
 	}
@@ -91,8 +97,12 @@ func refuseTahoeStorage(c *Config) error {
 	if !c.Storage {
 		return nil
 	}
-	if _, err := os.Stat(c.Dir.path("private", "node.pem")); err == nil {
-		return errors.New("this directory is a Tahoe-LAFS storage server's, whose shares lafs cannot serve yet: set [storage] enabled = false to use it as a client")
+	state, err := c.Dir.importState()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(c.Dir.path("private", "node.pem")); err == nil && state == "" {
+		return errors.New("this directory is a Tahoe-LAFS storage server's: make a new one with lafs create-node and take this one over with lafs storage import, or set [storage] enabled = false to use it as a client")
 	}
 	return nil
 }

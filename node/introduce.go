@@ -100,6 +100,7 @@ func (n *Node) announcement(seqnum uint64) ([]byte, error) {
 		Seqnum:          seqnum,
 		Address:         s.addr,
 		Swissnum:        sw,
+		Tub:             s.tub,
 		PermutationSeed: s.seed,
 		Nickname:        n.cfg.Nickname,
 		Protocols:       []int{introducer.ProtocolGBS},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/subtle"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"lafs/introducer"
 	"lafs/node/durable"
@@ -20,15 +22,7 @@ func (n *Node) buildStorage() error {
 	if err := introducer.CheckNickname(n.cfg.Nickname); err != nil {
 		return settingError("node", "nickname", "%w", err)
 	}
-	st, err := store.Open(store.Config{
-		Dir:           n.cfg.StorageDir,
-		TubID:         n.cfg.secrets.tubID,
-		Witness:       n.cfg.Dir.path("private", "storage.witness"),
-		ReservedSpace: n.cfg.ReservedSpace,
-		ReadOnly:      n.cfg.ReadOnly,
-		Now:           n.deps.Now,
-		Log:           n.log,
-	})
+	st, err := store.Open(storeConfig(n.cfg, n.cfg.secrets, n.deps.Now, n.log))
 	if err != nil {
 		return fmt.Errorf("open storage: %w", err)
 	}
@@ -40,6 +34,18 @@ func (n *Node) buildStorage() error {
 	})
 	n.publish("storage", gbs.NewHandler(gbs.HandlerConfig{Authorize: n.authorize, Log: n.log}))
 	return nil
+}
+
+func storeConfig(c *Config, s *secrets, now func() time.Time, log *slog.Logger) store.Config {
+	return store.Config{
+		Dir:           c.StorageDir,
+		TubID:         s.tubID,
+		Witness:       c.Dir.path("private", "storage.witness"),
+		ReservedSpace: c.ReservedSpace,
+		ReadOnly:      c.ReadOnly,
+		Now:           now,
+		Log:           log,
+	}
 }
 
 // authorize knows one authority: whoever has the announced swissnum.

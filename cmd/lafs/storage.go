@@ -29,5 +29,7 @@ func (a *app) storageCommand() *cobra.Command {
 
 // storageSubcommands are those of the group, one a line.
 func (a *app) storageSubcommands() []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		a.storageImport(),
+	}
 }
