@@ -68,7 +68,8 @@ func TestQuota(t *testing.T) {
 			os.Remove(filepath.Join(dir, "index.db"))
 		}
 		s = open(t, store.Config{Dir: dir})
-		if u := usage(s, alice); u != (store.Usage{Shares: 1, Disk: block}) {
+		// Two uploads go on.
+		if u := usage(s, alice); u != (store.Usage{Shares: 1, Disk: block, Reserved: 2 * block}) {
 			t.Errorf("after a restart, index lost %v: got %+v", lost, u)
 		}
 		s.Close()

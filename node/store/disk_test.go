@@ -77,9 +77,13 @@ func TestReopen(t *testing.T) {
 	s.Close()
 	s = open(t, store.Config{Dir: dir})
 	holds(t, s, 3, "share three")
-	if st, err := s.Stats(); err != nil || st.Shares != 1 || st.Bytes != 11 || st.Uploads != 0 {
+	if st, err := s.Stats(); err != nil || st.Shares != 1 || st.Bytes != 11 || st.Uploads != 1 {
 		t.Errorf("Stats after opening again: got %+v, %v", st, err)
 	}
+	if missing, err := s.Write(context.Background(), si, 4, secret, 4, []byte("..half")); err != nil || len(missing) > 0 {
+		t.Errorf("Write after opening again: got %v, %v", missing, err)
+	}
+	holds(t, s, 4, "half..half")
 	if left, _ := os.ReadDir(filepath.Join(dir, "incoming")); len(left) > 0 {
 		t.Errorf("incoming holds %d files after opening again", len(left))
 	}

@@ -10,9 +10,11 @@
 // in the index beforehand (see bucketIntents), and what slots hold is counted
 // again while they are served.
 //
-// Unfinished uploads live until 30 minutes after their last write, and do
-// not survive a restart: nothing of them was promised. They are never
-// visible as shares.
+// Unfinished uploads live until 30 minutes after their last write, and go on
+// after a restart: beside the bytes of one stands a note of which ranges are
+// there (see note). What is missing is always told: of a process that was
+// killed nothing is lost, of a machine that lost power up to 16 MiB of each
+// upload, and small uploads as a whole. They are never visible as shares.
 //
 // A slot is a directory slots/<2 characters>/<storage index>/ with a file
 // named record (see record.marshal) and the shares, named

@@ -49,11 +49,13 @@ type Config struct {
 type Store struct {
 	cfg   Config
 	index *index
-	// open opens or makes the file of an upload; free tells how many bytes
-	// of the disk are free. They are fields for the sake of tests with a
-	// disk that fails.
+	// open opens or makes the file of an upload, or its note; free tells how
+	// many bytes of the disk are free. They are fields for the sake of tests
+	// with a disk that fails.
 	open func(path string) (file, error)
 	free func(dir string) (int64, error)
+	// boot tells one run of the machine from others, see bootID.
+	boot func() string
 
 	// slots lets one request at a time work on a slot.
 	slots indexLocks
@@ -131,7 +133,7 @@ func Open(cfg Config) (*Store, error) {
 	if err := cfg.Expire.check(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, accounts: map[Authority]*account{}, free: freeSpace, open: openFile}
+	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, accounts: map[Authority]*account{}, free: freeSpace, open: openFile, boot: bootID}
 	for _, dir := range []string{cfg.Dir, s.sharesDir(), s.slotsDir()} {
 		if err := durable.Mkdir(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the storage directory: %w", reason(err))
@@ -185,11 +187,8 @@ func (s *Store) bring(x *index) error {
 	return x.setWhole()
 }
 
-// start drops the uploads of an earlier run and counts what there is.
+// start counts what there is, and takes up the uploads of an earlier run.
 func (s *Store) start() error {
-	if err := os.RemoveAll(s.incomingDir()); err != nil {
-		return fmt.Errorf("drop unfinished uploads: %w", reason(err))
-	}
 	if err := durable.Mkdir(s.incomingDir(), 0o700); err != nil {
 		return fmt.Errorf("make the directory of uploads: %w", reason(err))
 	}
@@ -205,6 +204,9 @@ func (s *Store) start() error {
 	s.collector = &collector{s: s}
 	if err := s.collector.load(); err != nil {
 		return fmt.Errorf("read where collection was: %w", reason(err))
+	}
+	if err := s.resume(); err != nil {
+		return fmt.Errorf("take up unfinished uploads: %w", reason(err))
 	}
 	return nil
 }
@@ -245,13 +247,12 @@ func (s *Store) tend() {
 	}
 }
 
-// Close drops unfinished uploads and gives the directory free. No other call
-// may be under way or follow.
+// Close leaves unfinished uploads for the next start and gives the directory
+// free. No other call may be under way or follow.
 func (s *Store) Close() error {
-	for _, u := range s.unfinished() {
-		u.mu.Lock()
-		s.drop(u)
-		u.mu.Unlock()
+	if err := s.park(); err != nil {
+		// They are not promised to anybody.
+		_ = s.fault("note the unfinished uploads", err)
 	}
 	s.collector.save()
 	err := errors.Join(s.flush(), s.raiseMark())

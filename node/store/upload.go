@@ -51,6 +51,12 @@ type upload struct {
 	gone bool       // whole or dropped; guarded by mu
 	have ranges     // guarded by mu
 	last time.Time  // of the last write, or the allocation; guarded by mu
+
+	// What its note has, see note. Guarded by mu.
+	noted           bool
+	notedLease      lease
+	synced, written [32]byte // places
+	unsynced        int64    // bytes
 }
 
 // cost is what a share takes of the disk: its blocks, and some of a
@@ -81,6 +87,8 @@ func (s *Store) allocate(ctx context.Context, who Authority, si caps.StorageInde
 			out.Allocated = append(out.Allocated, n)
 			if !slices.Contains(fresh, ours[n]) {
 				ours[n].tell(&out)
+			} else if size > notedAtOnce && err == nil {
+				err = s.noteNew(ours[n])
 			}
 			continue
 		}
@@ -94,6 +102,19 @@ func (s *Store) allocate(ctx context.Context, who Authority, si caps.StorageInde
 		return storage.Allocation{}, err
 	}
 	return out, nil
+}
+
+// noteNew notes an upload without bytes.
+func (s *Store) noteNew(u *upload) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.gone || u.noted {
+		return nil
+	}
+	if err := s.note(u, nil, false); err != nil {
+		return s.fault("note an upload", err)
+	}
+	return nil
 }
 
 // tell writes into out what of an upload under way is missing, if something
@@ -160,8 +181,8 @@ func (s *Store) reserve(who Authority, si caps.StorageIndex, numbers []storage.S
 	return ours, fresh, nil
 }
 
-// Write implements storage.Server. The bytes of an unfinished upload are not
-// synced: a restart drops them. Those of a whole share are.
+// Write implements storage.Server. The bytes of an unfinished upload are
+// synced now and then, those of a whole share always.
 func (s *Store) Write(ctx context.Context, si caps.StorageIndex, n storage.ShareNumber, secret *storage.UploadSecret, offset int64, data []byte) ([]storage.Range, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -236,7 +257,8 @@ func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, er
 	u.have, u.last = have, s.cfg.Now()
 	missing := have.missing(u.size)
 	if len(missing) > 0 {
-		return missing, nil
+		u.unsynced += int64(len(data))
+		return missing, s.note(u, f, u.unsynced >= syncEvery)
 	}
 	return nil, s.finish(u, f)
 }
@@ -375,15 +397,22 @@ func (s *Store) drop(u *upload) {
 	if u.gone {
 		return
 	}
-	if err := os.Remove(s.incoming(u.key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.cfg.Log.Warn("an unfinished upload can not be removed", "error", reason(err))
-	}
+	s.remove(s.incoming(u.key))
 	s.forget(u)
 }
 
-// forget ends u in memory and gives back its charge. u.mu is held.
+func (s *Store) remove(path string) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.cfg.Log.Warn("an unfinished upload can not be removed", "error", reason(err))
+	}
+}
+
+// forget ends u, with its note, and gives back its charge. u.mu is held.
 func (s *Store) forget(u *upload) {
 	u.gone = true
+	if u.noted {
+		s.remove(s.notePath(u.key))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending -= u.charge

@@ -66,7 +66,9 @@ type Allocation struct {
 // A Server keeps shares. All methods may be called at once by many callers.
 //
 // An answer without error is durable: it survives kill -9 and power loss.
-// Unfinished uploads are not: a server that restarts has dropped them.
+// What an unfinished upload has received is not: after a restart the upload
+// may go on, be gone, or miss more than before, and Allocate and Write say what
+// is missing. What they do not say is missing is there.
 // Every error matches one of this package's sentinels or the context's.
 // Sizes, offsets and lengths are in bytes.
 type Server interface {
