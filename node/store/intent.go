@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sys/unix"
 
 	"lafs/shares/caps"
 	"lafs/shares/storage"
@@ -207,5 +206,5 @@ func syncAll(dir string) error {
 		return err
 	}
 	defer d.Close()
-	return unix.Syncfs(int(d.Fd()))
+	return syncDisk(d)
 }

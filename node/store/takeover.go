@@ -341,6 +341,12 @@ func (t *taking) addLeases(shares []Takeover) error {
 		return cmp.Or(bytes.Compare(a.si[:], b.si[:]), cmp.Compare(ends[b], ends[a]), bytes.Compare(a.lease.renew[:], b.lease.renew[:]))
 	})
 	return t.s.index.db.Update(func(tx *bolt.Tx) error {
+		// What a crash leaves named is found by these.
+		for _, k := range t.keys(shares) {
+			if err := t.s.index.intend(tx, k); err != nil {
+				return err
+			}
+		}
 		count := 0
 		for i, k := range keys {
 			if i == 0 || k.si != keys[i-1].si {
@@ -365,7 +371,7 @@ func (l *ContainerLease) day() uint32 {
 
 // note writes into the index what now stands. What it has is taken.
 func (t *taking) note(shares []Takeover) error {
-	return t.s.index.db.Update(func(tx *bolt.Tx) error {
+	err := t.s.index.db.Update(func(tx *bolt.Tx) error {
 		for _, sh := range shares {
 			if sh.Kind != storage.Immutable {
 				continue
@@ -382,4 +388,24 @@ func (t *taking) note(shares []Takeover) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for _, k := range t.keys(shares) {
+		t.s.index.carriedOut(k)
+	}
+	return nil
+}
+
+// keys are those of what is taken in the index.
+func (t *taking) keys(shares []Takeover) (out [][]byte) {
+	for _, sh := range shares {
+		if sh.Kind == storage.Immutable {
+			out = append(out, shareKey(sh.Index, sh.Number))
+		}
+	}
+	for _, r := range t.slots {
+		out = append(out, r.si[:])
+	}
+	return out
 }
