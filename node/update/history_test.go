@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,213 +14,289 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"lafs/node/update"
-	"lafs/shares/agree"
 	"lafs/shares/caps"
 )
 
-// An entryOp is a reading, if entry is empty, or the adding of an entry.
-type entryOp struct{ entry string }
+// A kind of operation on a text of entries.
+type kind int
 
-// appended is a text to which entries are added. An output of nil is that of
-// an adding, which shows nothing.
-var appended = porcupine.Model{
+const (
+	reading   kind = iota
+	adding         // of an entry at the end
+	writing        // of the whole text
+	linking        // adding, unless an entry begins with the same letter
+	unlinking      // of the entry that begins with this letter
+)
+
+// A textOp is one operation. entry is unlike all others, and its first
+// letter is its name.
+type textOp struct {
+	kind  kind
+	entry string
+}
+
+var errInTheWay = errors.New("there is one already")
+
+// apply is the operation on a text: what a change does, and the model too.
+func (o textOp) apply(text string) (string, error) {
+	same := func() int {
+		for i, e := range strings.SplitAfter(text, " ") {
+			if e != "" && e[0] == o.entry[0] {
+				return i
+			}
+		}
+		return -1
+	}
+	switch o.kind {
+	case adding:
+		return text + o.entry, nil
+	case writing:
+		return o.entry, nil
+	case linking:
+		if same() >= 0 {
+			return text, errInTheWay
+		}
+		return text + o.entry, nil
+	case unlinking:
+		if i := same(); i >= 0 {
+			all := strings.SplitAfter(text, " ")
+			return strings.Join(append(all[:i:i], all[i+1:]...), ""), nil
+		}
+	}
+	return text, nil
+}
+
+// An outcome is what a client learnt.
+type outcome struct {
+	text     string // of a reading
+	inTheWay bool
+	unknown  bool
+}
+
+// texts is a text that one operation after the other reads or changes.
+var texts = porcupine.Model{
 	Init: func() any { return "" },
 	Step: func(state, input, output any) (bool, any) {
-		text := state.(string)
-		if e := input.(entryOp).entry; e != "" {
-			return true, text + e
+		op, out := input.(textOp), output.(outcome)
+		next, err := op.apply(state.(string))
+		switch {
+		case out.unknown:
+			return true, next
+		case op.kind == reading:
+			return out.text == state.(string), next
 		}
-		return output.(string) == text, text
+		return out.inTheWay == (err != nil), next
 	},
 }
 
-// TestHistories has engines read and write while servers fail at random, and
-// checks that what they saw is what one object, changed by one writer at a
-// time, could have shown; and after every change of a server that the newest
-// chosen version can be rebuilt from every quorum.
+// TestHistories has engines read and write while servers, ways and writers
+// fail at random, and checks that what they saw is what one object, changed
+// by one writer at a time, could have shown; that a change which was
+// acknowledged is in a version that was chosen; that those are a chain; and
+// after every step of a server that the newest can be rebuilt from every
+// quorum. LAFS_LONG says how many schedules to play.
 func TestHistories(t *testing.T) {
-	schedules := 40
-	if os.Getenv("LAFS_LONG") != "" {
-		schedules = 3000
+	schedules := 150
+	if testing.Short() {
+		schedules = 60
 	}
-	var done, unknown, undone int
+	if n := long(t); n > 0 {
+		schedules = n
+	}
+	playHistories(t, schedules, func(int) int { return 0 })
+}
+
+// playHistories plays schedules; plain says how many servers of each know
+// only Tahoe-LAFS's protocol.
+func playHistories(t *testing.T, schedules int, plain func(seed int) int) {
+	dir := tmpDir(t)
+	var sum history
 	for seed := range schedules {
 		synctest.Test(t, func(t *testing.T) {
-			h := &historyRun{t: t, rng: rand.New(rand.NewPCG(uint64(seed), 3)), votes: map[ballotVote]map[int]bool{}}
-			h.run(uint64(seed))
-			done, unknown, undone = done+h.done, unknown+h.unknown, undone+h.undone
+			h := &history{t: t, seed: uint64(seed), plain: plain(seed), rng: rand.New(rand.NewPCG(uint64(seed), 3))}
+			h.run(dir)
+			sum.done, sum.unknown, sum.undone, sum.versions = sum.done+h.done, sum.unknown+h.unknown, sum.undone+h.undone, sum.versions+h.versions
 		})
 		if t.Failed() {
 			t.Fatalf("schedule %d", seed)
 		}
 	}
-	t.Logf("%d operations done, %d of unknown outcome, %d not done", done, unknown, undone)
+	t.Logf("%d schedules, %d versions: %d operations done, %d of unknown outcome, %d not done", schedules, sum.versions, sum.done, sum.unknown, sum.undone)
 }
 
-type ballotVote struct {
-	ballot  agree.Ballot
-	version agree.VersionID
+type history struct {
+	t     *testing.T
+	seed  uint64
+	plain int // servers that know only Tahoe-LAFS's protocol
+	rng   *rand.Rand
+	rtt   time.Duration
+	g     *storeGrid
+	l     *ledger
+
+	start                           time.Time
+	mu                              sync.Mutex
+	ops                             []porcupine.Operation // guarded by mu
+	calls                           int64                 // guarded by mu
+	done, unknown, undone, versions int                   // guarded by mu
 }
 
-type historyRun struct {
-	t                     *testing.T
-	rng                   *rand.Rand
-	plain                 int // servers that know only Tahoe-LAFS's protocol
-	g                     *memGrid
-	q                     agree.Quorums
-	votes                 map[ballotVote]map[int]bool
-	newest                agree.VersionID
-	mu                    sync.Mutex
-	ops                   []porcupine.Operation
-	done, unknown, undone int
-}
+// shapes are servers, k and N.
+var shapes = []struct{ servers, needed, total int }{{5, 3, 10}, {5, 3, 5}, {3, 3, 10}, {4, 1, 4}, {7, 3, 7}}
 
-func (h *historyRun) run(seed uint64) {
-	rtt := []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second}[h.rng.IntN(3)]
-	h.g = newPlainGrid(5, h.plain, rtt, seed)
-	h.q, _ = agree.NewQuorums([]int{2, 2, 2, 2, 2}, 3)
-	for _, s := range h.g.servers {
-		s.after = func(_ *memServer, si caps.StorageIndex) { h.changed(si) }
-	}
+func (h *history) run(dir string) {
+	shape := shapes[h.rng.IntN(len(shapes))]
+	h.rtt = []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond, time.Second}[h.rng.IntN(4)]
+	h.g = newStoreGrid(h.t, dir, shape.servers, min(h.plain, shape.servers), h.rtt, h.seed)
+	defer h.g.close()
+	key := keys()[h.rng.IntN(4)]
+	h.l = follow(h.g, key, shape.needed, shape.total)
 	var engines []*update.Engine
-	for i := range 2 + h.rng.IntN(3) {
-		e := h.g.engine(3, 10, seed<<8+uint64(i))
+	for range 2 + h.rng.IntN(3) {
+		e, _ := h.g.client(shape.needed, shape.total, h.seed)
 		defer e.Close()
 		engines = append(engines, e)
 	}
-	w, err := engines[0].Create(h.t.Context(), update.CreateOptions{}, nil)
+	w, err := engines[0].Create(h.t.Context(), update.CreateOptions{Key: key}, nil)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	stop := make(chan struct{})
 	var all, troubles sync.WaitGroup
-	troubleRand := rand.New(rand.NewPCG(seed, 99)) // apart from the one that goes on here
-	troubles.Go(func() { h.trouble(troubleRand, stop, rtt) })
-	start := time.Now()
+	troubles.Go(func() { h.trouble(stop) })
+	h.start = time.Now()
 	for i, e := range engines {
-		rng := rand.New(rand.NewPCG(seed, uint64(i)+100))
+		rng := rand.New(rand.NewPCG(h.seed, uint64(i)+100))
 		all.Go(func() {
 			for n := range 6 {
-				time.Sleep(time.Duration(rng.Int64N(int64(2*rtt + time.Millisecond))))
-				entry := ""
-				if rng.IntN(3) > 0 {
-					entry = fmt.Sprintf("%d.%d ", i, n)
-				}
-				h.do(e, w, i, entry, start)
+				time.Sleep(time.Duration(rng.Int64N(int64(2*h.rtt+10*time.Millisecond))) + 1)
+				op := textOp{kind: kind(rng.IntN(5)), entry: fmt.Sprintf("%c%d.%d ", 'a'+rng.IntN(3), i, n)}
+				h.do(e, w, i, op)
 			}
 		})
 	}
 	if h.rng.IntN(4) == 0 {
-		time.Sleep(5 * rtt)
+		time.Sleep(5*h.rtt + 1)
 		engines[1].Close()
 	}
 	all.Wait()
 	close(stop)
 	troubles.Wait()
-	for _, s := range h.g.servers {
-		s.set(healthy)
-	}
-	fresh := h.g.engine(3, 10, seed)
+	h.g.heal()
+	fresh, number := h.g.client(shape.needed, shape.total, h.seed)
 	defer fresh.Close()
-	h.do(fresh, w, len(engines), "", start)
-	if !porcupine.CheckOperations(appended, h.ops) {
+	h.do(fresh, w, number, textOp{kind: reading})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.ops) == 0 || h.ops[len(h.ops)-1].ClientId != number {
+		h.t.Errorf("the object can not be read at the end, when all is well")
+	}
+	if res := porcupine.CheckOperationsTimeout(texts, h.ops, 0); res != porcupine.Ok {
 		h.t.Errorf("no order of these explains what was seen: %v", h.ops)
 	}
+	_, h.versions = h.l.counted()
 }
 
 // do is one operation of one client, and notes it.
-func (h *historyRun) do(e *update.Engine, w *caps.MutableWriter, client int, entry string, start time.Time) {
+func (h *history) do(e *update.Engine, w *caps.MutableWriter, client int, op textOp) {
 	ctx, cancel := context.WithTimeout(h.t.Context(), 5*time.Minute)
 	defer cancel()
 	h.mu.Lock()
-	call := h.tick(start)
+	call := h.tick()
 	h.mu.Unlock()
-	output := ""
+	var out outcome
 	var err error
-	if entry == "" {
+	if op.kind == reading {
 		var c update.Content
 		var cap caps.Cap = w
 		if client%2 == 1 {
 			cap = w.ReadOnly()
 		}
 		c, err = e.Read(ctx, cap)
-		output = strings.Clone(string(c.Data))
+		out.text = strings.Clone(string(c.Data))
 	} else {
-		err = e.Modify(ctx, w, add(entry))
+		wrote := false
+		err = e.Modify(ctx, w, func(old []byte) ([]byte, error) {
+			next, err := op.apply(string(old))
+			wrote = next != string(old)
+			return []byte(next), err
+		})
+		if err == nil && wrote && op.kind != unlinking && !h.l.tells(op.entry) {
+			h.t.Errorf("%s is acknowledged, and no version that was chosen has it", op.entry)
+		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	op := porcupine.Operation{ClientId: client, Input: entryOp{entry}, Output: output, Call: call, Return: h.tick(start)}
+	note := porcupine.Operation{ClientId: client, Input: op, Call: call, Return: h.tick()}
 	var lost *update.UnknownOutcomeError
 	switch {
-	case errors.As(err, &lost) && entry != "":
+	case errors.Is(err, errInTheWay):
+		out.inTheWay = true
+		h.done++
+	case errors.As(err, &lost) && op.kind != reading:
 		h.unknown++
-		op.Return = 1 << 62 // it may take effect at any time, or, at the end of all, never
-		h.ops = append(h.ops, op)
+		out.unknown = true
+		note.Return = 1 << 62 // it may take effect at any time, or, at the end of all, never
 	case err != nil:
 		h.undone++
+		return
 	default:
 		h.done++
-		h.ops = append(h.ops, op)
 	}
+	note.Output = out
+	h.ops = append(h.ops, note)
 }
 
-// tick orders calls and returns that happen at one time.
-func (h *historyRun) tick(start time.Time) int64 {
-	return int64(time.Since(start))*1000 + int64(len(h.ops))
+// tick orders calls and returns. The caller holds mu.
+func (h *history) tick() int64 {
+	h.calls++
+	return int64(time.Since(h.start))*1000 + h.calls
 }
 
-// trouble lets servers fail and come back, as many at once as may be down.
-func (h *historyRun) trouble(rng *rand.Rand, stop chan struct{}, rtt time.Duration) {
-	for {
+// trouble lets things fail and become well again, mostly no more at once than
+// a write survives.
+func (h *history) trouble(stop chan struct{}) {
+	rng := rand.New(rand.NewPCG(h.seed, 99)) // apart from the one that goes on beside
+	n := len(h.g.servers)
+	every := []time.Duration{5 * time.Millisecond, h.rtt, 5*h.rtt + 200*time.Millisecond, 20 * time.Second}[rng.IntN(4)]
+	pause := func(d time.Duration) bool {
 		select {
 		case <-stop:
-			return
-		case <-time.After(2*rtt + 200*time.Millisecond):
-		}
-		for _, s := range h.g.servers {
-			s.set(healthy)
-		}
-		bad := 1
-		if rng.IntN(6) == 0 {
-			bad = 2 // more than a write survives
-		}
-		for range bad {
-			h.g.servers[rng.IntN(len(h.g.servers))].set(fault(rng.IntN(5)))
+			return false
+		case <-time.After(d + 1):
+			return true
 		}
 	}
-}
-
-// changed is called after every change of a server, under the grid's mutex.
-func (h *historyRun) changed(si caps.StorageIndex) {
-	for i, s := range h.g.servers {
-		slot := s.slots[si]
-		if slot == nil || slot.state.Current.IsZero() || slot.state.Committed {
-			continue
-		}
-		vote := ballotVote{slot.state.Accepted, slot.state.Current}
-		if h.votes[vote] == nil {
-			h.votes[vote] = map[int]bool{}
-		}
-		h.votes[vote][i] = true
-		if len(h.votes[vote]) == h.q.Classic && slot.state.Current.Seq > h.newest.Seq { // as many as a fast one takes here
-			h.newest = slot.state.Current
-			if !slices.Contains(slot.ancestors, slot.state.Base.Version) && !slot.state.Base.Itself && !slot.state.Base.Version.IsZero() {
-				h.t.Errorf("version %d does not name its base as an ancestor", h.newest.Seq)
+	for pause(every) {
+		h.g.heal()
+		switch rng.IntN(8) {
+		case 0: // All is well for once.
+		case 1: // Some clients do not reach some servers, and others others.
+			for c := range 4 {
+				h.g.setLink(c, rng.IntN(n), []fault{dead, stalled, late}[rng.IntN(3)])
 			}
+		case 2: // It stays away while others change.
+			h.g.set(rng.IntN(n), dead)
+			if !pause(30*h.rtt + time.Second) {
+				return
+			}
+		case 3:
+			s := h.g.servers[rng.IntN(n)]
+			if rng.IntN(2) == 0 {
+				s.crash()
+			} else {
+				s.stop()
+			}
+			goOn := pause(time.Duration(rng.Int64N(int64(10*h.rtt + time.Second))))
+			s.start()
+			if !goOn {
+				return
+			}
+		case 4: // More than a write survives.
+			for range 2 {
+				h.g.set(rng.IntN(n), fault(rng.IntN(int(faults))))
+			}
+		default:
+			h.g.set(rng.IntN(n), fault(rng.IntN(int(faults))))
 		}
-	}
-	if h.newest.IsZero() {
-		return
-	}
-	holders := 0
-	for _, s := range h.g.servers {
-		slot := s.slots[si]
-		if slot != nil && (slot.state.Current == h.newest && len(slot.current) == 2 || slot.state.Base.Version == h.newest && len(slot.base) == 2) {
-			holders++
-		}
-	}
-	if 2*(holders-(h.q.Servers-h.q.Classic)) < 3 {
-		h.t.Errorf("version %d is chosen, and only %d servers hold it", h.newest.Seq, holders)
 	}
 }

@@ -18,17 +18,6 @@ import (
 	"lafs/shares/storage/tail"
 )
 
-// A fault is what is wrong with a server at present.
-type fault int
-
-const (
-	healthy    fault = iota
-	dead             // refuses at once
-	stalled          // never answers, and does nothing
-	forgets          // does it, and the answer is lost
-	halfForget       // forgets half of the time
-)
-
 // A memServer keeps slots in memory behind package agree's rules.
 type memServer struct {
 	id  string

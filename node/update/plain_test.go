@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,20 +17,21 @@ import (
 // Tahoe-LAFS's protocol.
 func TestPlainWriters(t *testing.T) {
 	runs, writers, rtts := 1, []int{4}, []time.Duration{600 * time.Millisecond}
-	if os.Getenv("LAFS_LONG") != "" {
-		runs, writers, rtts = 20, []int{4, 8}, []time.Duration{0, 200 * time.Millisecond, 600 * time.Millisecond}
+	if many := long(t); many > 0 {
+		runs, writers, rtts = many, []int{4, 8}, []time.Duration{0, 200 * time.Millisecond, 600 * time.Millisecond}
 	}
 	for _, plain := range []int{5, 2} {
 		for _, n := range writers {
 			for _, rtt := range rtts {
 				for _, wrong := range trouble {
 					t.Run(fmt.Sprintf("%d of 5 servers, %d writers, %v, %s", plain, n, rtt, wrong.name), func(t *testing.T) {
+						dir := tmpDir(t)
 						for run := range runs {
 							if t.Failed() {
 								return
 							}
 							synctest.Test(t, func(t *testing.T) {
-								writersRun(t, newPlainGrid(5, plain, rtt, uint64(run)), n, rtt, wrong.do, uint64(run))
+								writersRun(t, newStoreGrid(t, dir, 5, plain, rtt, uint64(run)), n, wrong.do, uint64(run))
 							})
 						}
 					})
@@ -46,21 +45,10 @@ func TestPlainWriters(t *testing.T) {
 // looked at there; here it is what clients see.
 func TestPlainHistories(t *testing.T) {
 	schedules := 20
-	if os.Getenv("LAFS_LONG") != "" {
-		schedules = 1000
+	if n := long(t); n > 0 {
+		schedules = n
 	}
-	var done, unknown, undone int
-	for seed := range schedules {
-		synctest.Test(t, func(t *testing.T) {
-			h := &historyRun{t: t, rng: rand.New(rand.NewPCG(uint64(seed), 4)), plain: 5 - 3*(seed%2), votes: map[ballotVote]map[int]bool{}}
-			h.run(uint64(seed))
-			done, unknown, undone = done+h.done, unknown+h.unknown, undone+h.undone
-		})
-		if t.Failed() {
-			t.Fatalf("schedule %d", seed)
-		}
-	}
-	t.Logf("%d operations done, %d of unknown outcome, %d not done", done, unknown, undone)
+	playHistories(t, schedules, func(seed int) int { return 5 - 3*(seed%2) })
 }
 
 // TestPlainTrips: round trips on warm sessions to servers that know only

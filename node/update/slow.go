@@ -58,7 +58,7 @@ func (op *operation) slow(ctx context.Context) {
 		}
 		if d.Sure {
 			op.drop(d.Ballot)
-			if len(op.open) == 0 && op.start(ctx, v, d) {
+			if len(op.open) == 0 && op.free(v, d.Ballot) && op.start(ctx, v, d) {
 				return
 			}
 		}
@@ -94,6 +94,19 @@ func (op *operation) drop(b agree.Ballot) {
 		}
 	}
 	op.open = kept
+}
+
+// free says that a fast write on top of ballot b may be voted for. It may not
+// where too many servers have promised a later ballot: who asked for it may
+// have died, and only another classic ballot gets past it.
+func (op *operation) free(v *view, b agree.Ballot) bool {
+	bound := 0
+	for _, a := range v.answers {
+		if b.Less(a.State.Promised) {
+			bound++
+		}
+	}
+	return len(op.servers)-bound >= op.l.quorums.Fast
 }
 
 // start makes the version that is chosen for sure the base of the next
