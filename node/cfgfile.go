@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gopkg.in/ini.v1"
+
+	"lafs/node/store"
 )
 
 // iniOptions make ini.v1 read what Python's configparser reads: no inline
@@ -63,6 +65,7 @@ func defaults(d Dir) *Config {
 		Dir: d, TempDir: d.path("tmp"), OnionPort: DefaultOnionPort,
 		Needed: DefaultNeeded, Happy: DefaultHappy, Total: DefaultTotal,
 		StorageDir: d.path("storage"), ReservedSpace: DefaultReservedSpace,
+		Expire:  store.Expiry{Immutable: true, Mutable: true},
 		keyFile: d.path("private", "tor_onion.privkey"),
 	}
 }
@@ -72,6 +75,7 @@ type rawConfig struct {
 	*Config
 	mode, control, socks    string
 	launch, publish, noOnly bool
+	expire                  rawExpire
 }
 
 func (r *rawConfig) set(section, key, value string) error {
@@ -121,6 +125,9 @@ func (r *rawConfig) finish() error {
 	}
 	if r.launch && r.mode == "" {
 		c.Tor.Mode = "launch"
+	}
+	if err := r.finishExpire(); err != nil {
+		return err
 	}
 	if err := c.checkTor(); err != nil {
 		return settingError("tor", "mode", "%w", err)

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -124,10 +126,17 @@ func (c *client) peer(a *introducer.Announcement) peer {
 	if ok {
 		c.node.pool.Forget(p.mux)
 	}
-	p = peer{addr: a.Address, swissnum: a.Swissnum.Reveal(), mux: c.node.pool.Peer(a.Address, storageGroup)}
+	p = peer{addr: a.Address, swissnum: a.Swissnum.Reveal(), mux: c.node.pool.Peer(a.Address, groupOf(a.Swissnum))}
 	p.storage = gbs.NewClient(p.mux, storage.NewSwissnum(p.swissnum))
 	c.peers[id] = p
 	return p
+}
+
+// groupOf is the group of circuits on which a server is asked under one
+// authority: two authorities must not be seen to be one client's.
+func groupOf(sw *introducer.Swissnum) string {
+	sum := sha256.Sum256([]byte(sw.Reveal()))
+	return storageGroup + hex.EncodeToString(sum[:8])
 }
 
 // forget drops the ways to servers that are not known any more.

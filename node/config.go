@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"lafs/introducer"
+	"lafs/node/store"
 	"lafs/shares/mutable"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	StorageDir    string
 	ReservedSpace int64
 	ReadOnly      bool
+	// Expire says which shares are collected; none by default.
+	Expire store.Expiry
 	// Introducers are those of private/introducers.yaml that we can use, by
 	// petname.
 	Introducers map[string]*introducer.FURL

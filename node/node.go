@@ -10,6 +10,7 @@ import (
 	"time"
 
 	introserver "lafs/introducer/server"
+	"lafs/node/authority"
 	"lafs/node/store"
 	"lafs/onion"
 	"lafs/onion/mux"
@@ -38,6 +39,7 @@ type Node struct {
 
 	pool       *mux.Pool
 	storage    *store.Store        // nil without that role
+	book       *authority.Book     // who may store; nil without that role
 	introducer *introserver.Server // nil without that role
 	client     *client             // nil without that role
 

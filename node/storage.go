@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"crypto/subtle"
 	"fmt"
 	"log/slog"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"lafs/introducer"
 	"lafs/node/durable"
 	"lafs/node/store"
-	"lafs/shares/storage"
 	"lafs/shares/storage/gbs"
 )
 
@@ -22,11 +20,16 @@ func (n *Node) buildStorage() error {
 	if err := introducer.CheckNickname(n.cfg.Nickname); err != nil {
 		return settingError("node", "nickname", "%w", err)
 	}
+	book, err := n.cfg.openAuthorities()
+	if err != nil {
+		return err
+	}
 	st, err := store.Open(storeConfig(n.cfg, n.cfg.secrets, n.deps.Now, n.log))
 	if err != nil {
 		return fmt.Errorf("open storage: %w", err)
 	}
-	n.storage = st
+	n.storage, n.book = st, book
+	n.setQuotas()
 	n.parts = append(n.parts, part{
 		name:  "storage",
 		run:   func(ctx context.Context) error { st.Run(ctx); return nil },
@@ -43,16 +46,8 @@ func storeConfig(c *Config, s *secrets, now func() time.Time, log *slog.Logger) 
 		Witness:       c.Dir.path("private", "storage.witness"),
 		ReservedSpace: c.ReservedSpace,
 		ReadOnly:      c.ReadOnly,
+		Expire:        c.Expire,
 		Now:           now,
 		Log:           log,
 	}
-}
-
-// authorize knows one authority: whoever has the announced swissnum.
-func (n *Node) authorize(swissnum []byte) (storage.Server, bool) {
-	ours := n.cfg.secrets.swissnum.Reveal()
-	if subtle.ConstantTimeCompare(swissnum, []byte(ours)) != 1 {
-		return nil, false
-	}
-	return n.storage, true
 }

@@ -39,7 +39,7 @@ func (n *Node) serveWeb(ctx context.Context) error {
 	}
 	defer socket.Close()
 	listeners := []net.Listener{socket}
-	handlers := []http.Handler{n.withStatus(http.NotFoundHandler())}
+	handlers := []http.Handler{n.withStatus(n.operate(http.NotFoundHandler()))}
 	if n.client != nil {
 		if err := writeToken(n.cfg.Dir); err != nil {
 			return err
@@ -61,7 +61,7 @@ func (n *Node) serveWeb(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		handlers[0] = n.withStatus(forOwn)
+		handlers[0] = n.withStatus(n.operate(forOwn))
 		if port != nil {
 			listeners, handlers = append(listeners, port), append(handlers, forOthers)
 			if err := n.writeURL(port.Addr()); err != nil {

@@ -125,7 +125,7 @@ string, the cap, is all that is needed to read the file again.`,
 		a.runCommand(), a.putCommand(), a.getCommand(), a.statusCommand(),
 		a.createAliasCommand(), a.addAliasCommand(), a.listAliasesCommand(),
 		a.mkdirCommand(), a.lsCommand(), a.mvCommand(), a.lnCommand(), a.unlinkCommand(),
-		a.cpCommand(), a.checkCommand(), a.storageCommand(),
+		a.cpCommand(), a.checkCommand(), a.addServerCommand(), a.storageCommand(),
 	)
 	root.AddCommand(helpTopics()...)
 	explainMisuse(root)

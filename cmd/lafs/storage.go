@@ -31,5 +31,9 @@ func (a *app) storageCommand() *cobra.Command {
 func (a *app) storageSubcommands() []*cobra.Command {
 	return []*cobra.Command{
 		a.storageImport(),
+		a.storageGrantCommand(),
+		a.storageRevokeCommand(),
+		a.storageListCommand(),
+		a.storageCollectCommand(),
 	}
 }
