@@ -21,6 +21,9 @@ type handler struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// net/http reads the rest of the body, however long it takes to come, and
+	// after a panic too.
+	defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readStall)) }()
 	defer h.recover()
 	r.Header = only(r.Header, requestHeaders)
 	r.Trailer = nil
@@ -31,8 +34,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	aw := &answerWriter{w: w, header: make(http.Header), stream: stream}
 	h.next.ServeHTTP(aw, r)
 	aw.begin(http.StatusOK)
-	// net/http reads the rest of the body, however long it takes to come.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readStall))
 }
 
 // recover logs a panic by its kind and the functions that it passed, since a

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 )
@@ -48,23 +47,13 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// wireRequest returns the request as it goes on the wire.
+// wireRequest returns the request as it goes on the wire of a session.
 func wireRequest(req *http.Request) (*http.Request, error) {
-	if req.URL == nil {
-		return nil, errors.New("mux: the request has no URL")
-	}
-	out := new(http.Request)
-	*out = *req
-	out.URL = &url.URL{Scheme: "http", Host: wireHost, Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
-	out.Host = wireHost
-	out.Header = only(req.Header, requestHeaders)
-	// An entry without a value keeps net/http from writing its own.
-	out.Header["User-Agent"] = nil
-	out.Trailer, out.Close = nil, false
-	if out.Body != nil {
+	out, err := Outgoing(req, "http")
+	if err == nil && out.Body != nil {
 		out.Body = &upload{ReadCloser: out.Body}
 	}
-	return out, nil
+	return out, err
 }
 
 // An upload is a request body that knows whether anybody read from it.

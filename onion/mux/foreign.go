@@ -1,0 +1,34 @@
+package mux
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+)
+
+// Guard returns what stands between net/http and h on connections that are
+// no sessions, with the rules of Serve: of requests and answers only the
+// headers of the fixed list, no Date, bodies that stall given up, panics
+// logged by function names only.
+func Guard(h http.Handler, log *slog.Logger) http.Handler { return &handler{h, log} }
+
+// Outgoing returns req as it goes on the wire of a connection that is no
+// session: over scheme, with the headers of the fixed list and no others.
+func Outgoing(req *http.Request, scheme string) (*http.Request, error) {
+	if req.URL == nil {
+		return nil, errors.New("mux: the request has no URL")
+	}
+	out := new(http.Request)
+	*out = *req
+	out.URL = &url.URL{Scheme: scheme, Host: wireHost, Path: req.URL.Path, RawPath: req.URL.RawPath, RawQuery: req.URL.RawQuery}
+	out.Host = wireHost
+	out.Header = only(req.Header, requestHeaders)
+	// An entry without a value keeps net/http from writing its own.
+	out.Header["User-Agent"] = nil
+	out.Trailer, out.Close = nil, false
+	return out, nil
+}
+
+// Incoming returns those of an answer's headers that a caller may see.
+func Incoming(h http.Header) http.Header { return only(h, answerHeaders) }
