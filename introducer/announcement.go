@@ -38,14 +38,19 @@ type Announcement struct {
 	// Seqnum is 1 to MaxSeqnum and rises with each signature.
 	Seqnum uint64
 	// Address is the server's place, where Protocols are spoken on
-	// onion/mux.
+	// onion/mux. It is zero for a server of Tahoe-LAFS's own, which has a
+	// door and nothing else.
 	Address onion.Addr
+	// Door is where the storage protocol is spoken over TLS, for Tahoe-LAFS's
+	// clients; nil for none. It is on the onion service of Address.
+	Door *Door
 	// Swissnum is the right to store under the default authority.
 	Swissnum *Swissnum
 	// PermutationSeed has 16 to 64 bytes and never changes (FORMATS.md 3.6).
 	PermutationSeed []byte
 	// TubID seeds lease secrets and write enablers. It is a function of
-	// ServerKey, or Tub proves it, so no server can have another's.
+	// ServerKey, or Tub proves it, so no server can have another's; but of a
+	// server of Tahoe-LAFS's own the user vouches for it.
 	TubID [20]byte
 	// Tub is that of a server that came from Tahoe-LAFS with its tub id, nil
 	// for others.
@@ -114,13 +119,15 @@ func (a *Announcement) check() error {
 	switch {
 	case a.Seqnum == 0 || a.Seqnum > MaxSeqnum:
 		return fmt.Errorf("%w: the sequence number is not from 1 to %d", ErrBadAnnouncement, uint64(MaxSeqnum))
-	case a.Address.IsZero():
+	case a.Address.IsZero() && !a.OnlyTahoe():
 		return fmt.Errorf("%w: no address", ErrBadAnnouncement)
+	case a.Door != nil && !a.OnlyTahoe() && !a.besides(a.Door.Address):
+		return fmt.Errorf("%w: the NURL leads to another onion service, or to the port of the address", ErrBadAnnouncement)
 	case a.Swissnum == nil:
 		return fmt.Errorf("%w: no swissnum", ErrBadAnnouncement)
 	case len(a.PermutationSeed) < minSeed || len(a.PermutationSeed) > maxSeed:
 		return fmt.Errorf("%w: the permutation seed does not have %d to %d bytes", ErrBadAnnouncement, minSeed, maxSeed)
-	case a.Tub == nil && a.TubID != hashes.TubID(a.ServerKey):
+	case a.Tub == nil && !a.OnlyTahoe() && a.TubID != hashes.TubID(a.ServerKey):
 		return fmt.Errorf("%w: the tub id is not that of the server's key", ErrBadAnnouncement)
 	case a.Tub != nil && !a.Tub.proves(a.TubID, a.ServerKey):
 		return fmt.Errorf("%w: the tub id is another server's; the certificate's signature is wrong", ErrBadAnnouncement)
@@ -128,6 +135,24 @@ func (a *Announcement) check() error {
 		return fmt.Errorf("%w: protocols are 1 to %d different numbers in rising order", ErrBadAnnouncement, maxProtocols)
 	}
 	return CheckNickname(a.Nickname)
+}
+
+// OnlyTahoe reports whether the server is one of Tahoe-LAFS's own, which the
+// user named and which has nothing but a door.
+func (a *Announcement) OnlyTahoe() bool { return a.Static && a.Address.IsZero() && a.Door != nil }
+
+// besides reports whether door is another port of the address's onion
+// service.
+func (a *Announcement) besides(door onion.Addr) bool {
+	return door.PublicKey().Equal(a.Address.PublicKey()) && door.Port() != a.Address.Port()
+}
+
+// NURL returns the NURL of the server's door, nil if it has none.
+func (a *Announcement) NURL() *NURL {
+	if a.Door == nil {
+		return nil
+	}
+	return NewNURL(*a.Door, a.Swissnum)
 }
 
 func goodProtocols(p []int) bool {

@@ -10,4 +10,6 @@ var (
 	ErrFoolscap = errors.New("this is a FURL of Tahoe-LAFS's own protocol Foolscap, which lafs does not speak; ask for the FURL of a lafs introducer, or name the servers in private/servers.yaml")
 	// ErrBadAnnouncement is an announcement that breaks a rule.
 	ErrBadAnnouncement = errors.New("not a valid announcement")
+	// ErrBadNURL is a text that is no NURL that leads to an onion service.
+	ErrBadNURL = errors.New("not a NURL of a storage server")
 )

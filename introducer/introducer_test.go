@@ -48,7 +48,17 @@ func newServer(t testing.TB) *server {
 		Seqnum: 7, Address: addr, Swissnum: swissnum, Nickname: `<b>"ü"`,
 		PermutationSeed: introducer.DefaultPermutationSeed(node.Public().(ed25519.PublicKey)),
 		Protocols:       []int{1, 2},
+		Door:            doorOn(t, place, 81),
 	}}
+}
+
+func doorOn(t testing.TB, place *onion.Key, port uint16) *introducer.Door {
+	t.Helper()
+	a, err := place.Addr(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &introducer.Door{Address: a, Pin: onion.PinOf([]byte("a TLS key"))}
 }
 
 // fixedServer returns the server whose keys are made of n, so that fuzz seeds
@@ -67,6 +77,7 @@ func fixedServer(t testing.TB, n byte) *server {
 	if s.ann.Address, err = s.place.Addr(80); err != nil {
 		t.Fatal(err)
 	}
+	s.ann.Door = doorOn(t, s.place, 81)
 	s.ann.PermutationSeed = introducer.DefaultPermutationSeed(s.node.Public().(ed25519.PublicKey))
 	return s
 }
@@ -353,7 +364,7 @@ func TestStatic(t *testing.T) {
 		{"no protocols", func(m map[string]any) { delete(m, "protocols") }, true},
 		{"no seed", func(m map[string]any) { delete(m, "permutation-seed-base32") }, true},
 		{"tahoe's keys", func(m map[string]any) { m["my-version"] = "tahoe-lafs/1.20"; m["version"] = 0 }, true},
-		{"no address", func(m map[string]any) { delete(m, "address") }, false},
+		{"no address", func(m map[string]any) { delete(m, "address"); delete(m, "anonymous-storage-NURLs") }, false},
 		{"ip", func(m map[string]any) { m["address"] = "192.0.2.1:80" }, false},
 		{"no furl", func(m map[string]any) { delete(m, "anonymous-storage-FURL") }, false},
 		{"another address", func(m map[string]any) { m["address"] = newServer(t).ann.Address.String() }, false},

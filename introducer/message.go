@@ -16,16 +16,17 @@ import (
 // There is one text for one announcement; anything else is refused, so no
 // other key can travel along.
 type message struct {
-	Address   string `json:"address"`
-	Format    int    `json:"announcement-format"`
-	FURL      string `json:"anonymous-storage-FURL"`
-	Nickname  string `json:"nickname,omitempty"`
-	Seed      string `json:"permutation-seed-base32"`
-	Protocols []int  `json:"protocols"`
-	Seqnum    uint64 `json:"seqnum"`
-	Service   string `json:"service-name"`
-	TubCert   string `json:"tub-certificate,omitempty"`
-	TubSig    string `json:"tub-signature,omitempty"`
+	Address   string   `json:"address"`
+	Format    int      `json:"announcement-format"`
+	FURL      string   `json:"anonymous-storage-FURL"`
+	NURLs     []string `json:"anonymous-storage-NURLs,omitempty"` // of the door, one
+	Nickname  string   `json:"nickname,omitempty"`
+	Seed      string   `json:"permutation-seed-base32"`
+	Protocols []int    `json:"protocols"`
+	Seqnum    uint64   `json:"seqnum"`
+	Service   string   `json:"service-name"`
+	TubCert   string   `json:"tub-certificate,omitempty"`
+	TubSig    string   `json:"tub-signature,omitempty"`
 }
 
 const (
@@ -52,7 +53,12 @@ func Sign(a *Announcement, node ed25519.PrivateKey, place *onion.Key) ([]byte, e
 	if err := own.check(); err != nil {
 		return nil, err
 	}
+	var nurls []string
+	if n := own.NURL(); n != nil {
+		nurls = []string{n.Reveal()}
+	}
 	msg, err := marshal(message{
+		NURLs:     nurls,
 		Address:   own.Address.String(),
 		Format:    messageFormat,
 		FURL:      joinFURL(encoding.EncodeToString(own.TubID[:]), own.Address, own.Swissnum.Reveal()),
@@ -150,6 +156,9 @@ func parseMessage(msg []byte, key ed25519.PublicKey) (*Announcement, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.setDoor(m.NURLs); err != nil {
+		return nil, err
+	}
 	seed, ok := decode32(m.Seed)
 	if !ok {
 		return nil, fmt.Errorf("%w: the permutation seed is not base32", ErrBadAnnouncement)
@@ -183,6 +192,27 @@ func (a *Announcement) setPlace(address, furl string) error {
 	}
 	raw, _ := decode32(tub)
 	a.Address, a.TubID = addr, [20]byte(raw)
+	return nil
+}
+
+// setDoor takes the door from the one NURL of a signed announcement; it must
+// agree with what setPlace took.
+func (a *Announcement) setDoor(nurls []string) error {
+	switch len(nurls) {
+	case 0:
+		return nil
+	case 1:
+	default:
+		return fmt.Errorf("%w: it has more than one NURL", ErrBadAnnouncement)
+	}
+	n, err := ParseNURL(nurls[0])
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrBadAnnouncement, err)
+	}
+	if n.swissnum.Reveal() != a.Swissnum.Reveal() {
+		return fmt.Errorf("%w: NURL and storage FURL differ in the right that they give", ErrBadAnnouncement)
+	}
+	a.Door = &n.door
 	return nil
 }
 

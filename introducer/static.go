@@ -29,10 +29,7 @@ func Static(serverID string, ann map[string]any) (*Announcement, error) {
 			}
 		}
 	}
-	if address == "" {
-		return nil, fmt.Errorf("%w: it has no address of lafs's own; a server that only Tahoe-LAFS's own transports reach cannot be used", ErrBadAnnouncement)
-	}
-	if err := a.setPlace(address, furl); err != nil {
+	if err := a.setStaticPlace(address, furl, ann["anonymous-storage-NURLs"]); err != nil {
 		return nil, err
 	}
 	a.PermutationSeed = DefaultPermutationSeed(key)
@@ -53,6 +50,55 @@ func Static(serverID string, ann map[string]any) (*Announcement, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// maxNURLs bounds the list of an entry: one for each hint of a FURL.
+const maxNURLs = 64
+
+func (a *Announcement) setStaticPlace(address, furl string, nurls any) error {
+	door, err := tahoeDoor(nurls)
+	if address != "" {
+		if err := a.setPlace(address, furl); err != nil {
+			return err
+		}
+		// The door of a server of ours is for others.
+		if err == nil && a.besides(door.door.Address) {
+			a.Door = &door.door
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	tub, _, _, err := splitFURL(furl)
+	if err != nil {
+		return fmt.Errorf("%w: its anonymous-storage-FURL, which names the tub id: %w", ErrBadAnnouncement, err)
+	}
+	raw, _ := decode32(tub)
+	a.TubID, a.Swissnum, a.Door = [20]byte(raw), door.swissnum, &door.door
+	return nil
+}
+
+// tahoeDoor returns the first NURL of the list that leads to an onion
+// service.
+func tahoeDoor(v any) (*NURL, error) {
+	list, ok := v.([]any)
+	if v != nil && !ok || len(list) > maxNURLs {
+		return nil, fmt.Errorf("%w: anonymous-storage-NURLs is not a short list", ErrBadAnnouncement)
+	}
+	err := fmt.Errorf("%w: it has neither an address of lafs's own nor a NURL, so that only Foolscap would reach it, which lafs does not speak", ErrBadAnnouncement)
+	for _, e := range list {
+		text, ok := e.(string)
+		if !ok {
+			return nil, fmt.Errorf("%w: a NURL is not text", ErrBadAnnouncement)
+		}
+		n, bad := ParseNURL(text)
+		if bad == nil {
+			return n, nil
+		}
+		err = fmt.Errorf("%w: %w", ErrBadAnnouncement, bad)
+	}
+	return nil, err
 }
 
 func staticProtocols(v any) ([]int, error) {
