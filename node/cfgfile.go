@@ -113,6 +113,15 @@ func (r *rawConfig) finish() error {
 	if r.noOnly && (c.Storage || c.Introducer) {
 		return settingError("tor", "onion", "a storage server or introducer is reached by its onion service and in no other way")
 	}
+	if c.TahoePort == 0 {
+		c.TahoePort = DefaultTahoePort
+		if c.OnionPort == c.TahoePort {
+			c.TahoePort--
+		}
+	}
+	if c.TahoePort == c.OnionPort {
+		return settingError("tor", "onion.tahoe_port", "it is the same as onion.external_port: the two doors of a storage server need a port each")
+	}
 	switch {
 	case r.mode != "":
 		c.Tor.Mode = r.mode

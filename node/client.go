@@ -42,9 +42,9 @@ type client struct {
 
 // A peer is a storage server with the way to it.
 type peer struct {
-	addr     onion.Addr
+	place    place
 	swissnum string
-	mux      *mux.Peer
+	way      way
 	storage  *gbs.Client
 }
 
@@ -95,12 +95,9 @@ func (c *client) servers() []grid.Server {
 			ID: n.ownID(), Nickname: n.cfg.Nickname, Seed: s.seed, TubID: s.tubID, Storage: n.storage, Slots: n.storage,
 		})
 	}
-	known := c.intro.Servers()
+	known := c.known()
 	c.forget(known)
 	for _, a := range known {
-		if n.storage != nil && a.ServerID() == n.ownID() {
-			continue // It is reached without a detour through Tor.
-		}
 		client := c.peer(a).storage
 		var way storage.Server = client
 		if a.Stale {
@@ -119,15 +116,16 @@ func (c *client) peer(a *introducer.Announcement) peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := a.ServerID()
+	at := placeOf(a)
 	p, ok := c.peers[id]
-	if ok && p.addr == a.Address && p.swissnum == a.Swissnum.Reveal() {
+	if ok && p.place == at && p.swissnum == a.Swissnum.Reveal() {
 		return p
 	}
 	if ok {
-		c.node.pool.Forget(p.mux)
+		p.way.forget()
 	}
-	p = peer{addr: a.Address, swissnum: a.Swissnum.Reveal(), mux: c.node.pool.Peer(a.Address, groupOf(a.Swissnum))}
-	p.storage = gbs.NewClient(p.mux, storage.NewSwissnum(p.swissnum))
+	p = peer{place: at, swissnum: a.Swissnum.Reveal(), way: c.wayTo(at, groupOf(a.Swissnum))}
+	p.storage = gbs.NewClient(p.way, storage.NewSwissnum(p.swissnum))
 	c.peers[id] = p
 	return p
 }
@@ -149,7 +147,7 @@ func (c *client) forget(known []*introducer.Announcement) {
 	defer c.mu.Unlock()
 	for id, p := range c.peers {
 		if !ids[id] {
-			c.node.pool.Forget(p.mux)
+			p.way.forget()
 			delete(c.peers, id)
 		}
 	}

@@ -24,6 +24,9 @@ const (
 	DefaultWebPort = "tcp:3456:interface=127.0.0.1"
 	// DefaultOnionPort is the virtual port of what a node publishes.
 	DefaultOnionPort = 3457
+	// DefaultTahoePort is the virtual port of a storage server's second door,
+	// unless OnionPort is that.
+	DefaultTahoePort = 3458
 	// DefaultTorMode is a tor of our own.
 	DefaultTorMode = "launch"
 )
@@ -44,6 +47,9 @@ type Config struct {
 	Tor TorConfig
 	// OnionPort is the virtual port of the storage server or introducer.
 	OnionPort uint16
+	// TahoePort is the virtual port on which the storage server serves
+	// Tahoe-LAFS's clients, over TLS.
+	TahoePort uint16
 	// Needed, Happy and Total are k, happy and N of new files.
 	Needed, Happy, Total int
 	// MutableFormat is that of new directories, and of mutable files for

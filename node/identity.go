@@ -10,8 +10,8 @@ import (
 
 	"lafs/introducer"
 	"lafs/onion"
+	"lafs/onion/door"
 	"lafs/shares/caps"
-	"lafs/shares/hashes"
 	"lafs/shares/storage"
 )
 
@@ -34,6 +34,9 @@ type identity struct {
 	// tub proves the tub id that a server had at Tahoe-LAFS, nil if it is
 	// that of the node key.
 	tub *introducer.Tub
+	// door is the TLS key of a storage server's second door; nil without that
+	// role.
+	door *door.Identity
 	// seed is the permutation seed: written once, never computed again.
 	seed []byte
 }
@@ -56,8 +59,7 @@ func loadIdentity(c *Config) (*identity, error) {
 	if err := refuseTahoeStorage(c); err != nil {
 		return nil, err
 	}
-	id.tubID = hashes.TubID(pub)
-	if err := id.loadProof(c); err != nil {
+	if err := id.loadTub(c); err != nil {
 		return nil, err
 	}
 	if err := ensureTubID(c.Dir, id.tubID); err != nil {

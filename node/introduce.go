@@ -28,7 +28,7 @@ func (n *Node) buildIntroducer() error {
 		return err
 	}
 	n.introducer = s
-	n.publish("introducer", s.Handler())
+	n.publish("introducer", s.Handler(), nil)
 	return nil
 }
 
@@ -96,7 +96,12 @@ func (n *Node) announcement(seqnum uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	door, err := s.doorOf(n.cfg)
+	if err != nil {
+		return nil, err
+	}
 	return introducer.Sign(&introducer.Announcement{
+		Door:            door,
 		Seqnum:          seqnum,
 		Address:         s.addr,
 		Swissnum:        sw,

@@ -13,6 +13,7 @@ import (
 	"lafs/node/authority"
 	"lafs/node/store"
 	"lafs/onion"
+	"lafs/onion/door"
 	"lafs/onion/mux"
 )
 
@@ -38,6 +39,7 @@ type Node struct {
 	log  *slog.Logger
 
 	pool       *mux.Pool
+	doors      *door.Pool          // to storage servers of Tahoe-LAFS's
 	storage    *store.Store        // nil without that role
 	book       *authority.Book     // who may store; nil without that role
 	introducer *introserver.Server // nil without that role
@@ -116,6 +118,10 @@ func (n *Node) buildPool() error {
 	}
 	n.pool = pool
 	n.parts = append(n.parts, part{name: "connections", close: pool.Close})
+	if n.doors, err = door.NewPool(n.deps.Network); err != nil {
+		return err
+	}
+	n.parts = append(n.parts, part{name: "connections to Tahoe-LAFS servers", close: n.doors.Close})
 	return nil
 }
 

@@ -59,9 +59,24 @@ func (c *Config) loadPeers() error {
 			c.Refused = append(c.Refused, Refusal{"server " + shortID(id), err.Error()})
 			continue
 		}
+		if twin := c.sameTub(a); twin != "" {
+			c.Refused = append(c.Refused, Refusal{"server " + shortID(id), "its anonymous-storage-FURL has the tub id of server " + shortID(twin) +
+				", and would get that one's write enablers and lease secrets"})
+			continue
+		}
 		c.Servers = append(c.Servers, a)
 	}
 	return nil
+}
+
+// sameTub returns the id of a server that has a's tub id already.
+func (c *Config) sameTub(a *introducer.Announcement) string {
+	for _, known := range c.Servers {
+		if known.TubID == a.TubID {
+			return known.ServerID()
+		}
+	}
+	return ""
 }
 
 func (c *Config) addIntroducer(petname, text string) {

@@ -35,11 +35,11 @@ func TestOldPlacesAreForgotten(t *testing.T) {
 		return &introducer.Announcement{ServerKey: make(ed25519.PublicKey, ed25519.PublicKeySize), Address: a, Swissnum: sw}
 	}
 	here, there := at(), at()
-	first := c.peer(here).mux
-	if c.peer(here).mux != first {
+	first := muxOf(c, here)
+	if muxOf(c, here) != first {
 		t.Error("a server that stays where it is gets another way")
 	}
-	second := c.peer(there).mux
+	second := muxOf(c, there)
 	if pool.Peer(here.Address, storageGroup) == first {
 		t.Error("the place that the server left is kept")
 	}
@@ -52,3 +52,5 @@ func TestOldPlacesAreForgotten(t *testing.T) {
 		t.Error("a server that is not known any more is kept")
 	}
 }
+
+func muxOf(c *client, a *introducer.Announcement) *mux.Peer { return c.peer(a).way.(muxWay).Peer }

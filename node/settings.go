@@ -47,6 +47,7 @@ var settings = map[string]map[string]setting{
 		"onion":                  onionWanted,
 		"onion.local_port":       portNumber(func(r *rawConfig) *uint16 { return &r.Tor.LocalPort }),
 		"onion.external_port":    portNumber(func(r *rawConfig) *uint16 { return &r.OnionPort }),
+		"onion.tahoe_port":       portNumber(func(r *rawConfig) *uint16 { return &r.TahoePort }),
 		"onion.private_key_file": path(func(r *rawConfig) *string { return &r.keyFile }),
 	},
 	"i2p": {

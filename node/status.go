@@ -145,11 +145,8 @@ func (c *client) serverStatus() []ServerStatus {
 	if n := c.node; n.storage != nil {
 		out = append(out, ServerStatus{ID: n.ownID(), Nickname: n.cfg.Nickname, Connected: true, Source: "self"})
 	}
-	for _, a := range c.intro.Servers() {
-		if c.node.storage != nil && a.ServerID() == c.node.ownID() {
-			continue
-		}
-		p := c.peer(a).mux.Status()
+	for _, a := range c.known() {
+		p := c.peer(a).way.Status()
 		source := "introducer"
 		if a.Static {
 			source = "static"
