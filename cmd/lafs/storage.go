@@ -35,5 +35,6 @@ func (a *app) storageSubcommands() []*cobra.Command {
 		a.storageRevokeCommand(),
 		a.storageListCommand(),
 		a.storageCollectCommand(),
+		a.tahoeServersYAMLCommand(),
 	}
 }
