@@ -21,6 +21,8 @@ var mayImport = []struct {
 	{"onion/tor", []string{"onion"}},
 	{"onion/mux", []string{"onion"}},
 	{"onion/local", []string{"onion"}},
+	// Both carry the same headers and no others.
+	{"onion/door", []string{"onion", "onion/mux"}},
 	// Tub ids are tagged hashes, and only shares/hashes writes a tag.
 	{"introducer", []string{"onion", "onion/mux", "shares/hashes"}},
 	{"introducer/*", []string{"introducer", "onion", "onion/mux", "shares/hashes"}},

@@ -27,7 +27,7 @@ var rules = []rule{
 	{"dial", regexp.MustCompile(`^net\.(Dial|FileConn$|FilePacketConn$)`), []string{"onion/tor", "onion/local"}},
 	{"listen", regexp.MustCompile(`^net\.(Listen(TCP|UDP|IP|Unix|Unixgram|MulticastUDP|Packet|Config)?$|ListenConfig\.|FileListener$)`), []string{"onion/tor", "onion/local"}},
 	{"http client", regexp.MustCompile(`^net/http\.(Client\b|Default(Client|Transport)$|Get$|Head$|Post$|PostForm$|Proxy)`), nil},
-	{"http transport", regexp.MustCompile(`^net/http\.(Transport\b|NewFileTransport)`), []string{"onion/mux", "onion/local"}},
+	{"http transport", regexp.MustCompile(`^net/http\.(Transport\b|NewFileTransport)`), []string{"onion/mux", "onion/door", "onion/local"}},
 	{"http server", regexp.MustCompile(`^net/http\.(ListenAndServe|Serve$|ServeTLS$|DefaultServeMux$|Handle$|HandleFunc$|Server\.ListenAndServe)`), nil},
 	{"tls", regexp.MustCompile(`^crypto/tls\.(Dial|Listen$|Dialer)`), nil},
 	{"socket system call", regexp.MustCompile(`^(syscall|golang\.org/x/sys/unix)\.(Socket|Connect|Bind|Listen|Accept|Send|Recv|Raw|Syscall|Setsockopt|Io_uring)`), nil},
