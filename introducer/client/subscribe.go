@@ -20,8 +20,9 @@ const (
 	// ended: its circuit is dead, or it lies.
 	streamTimeout = introducer.StreamMax + 15*time.Minute
 	// maxLines bounds the announcements of one subscription. An introducer
-	// knows at most 1000 servers, and each renews once a day.
-	maxLines = 4096
+	// knows at most 1000 servers, and sends at most five lines of each in the
+	// three hours that a subscription lasts.
+	maxLines = 8192
 	// steady is how long a subscription lasts before its end is taken for
 	// the ordinary one.
 	steady = 5 * time.Minute

@@ -49,9 +49,10 @@ type Config struct {
 type Server struct {
 	cfg         Config
 	calendar    *introducer.Calendar
-	subscribers chan struct{} // one entry per open answer
+	subscribers *seats
 
-	saving sync.Mutex // held through a change of the state and its Save
+	saving  sync.Mutex          // held through a change of the state and its Save
+	changes map[string]*changes // guarded by saving; by server id
 
 	mu      sync.RWMutex
 	state   state         // guarded by mu; written only with saving held as well
@@ -103,9 +104,10 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		cfg:         cfg,
 		calendar:    calendar,
-		subscribers: make(chan struct{}, cfg.MaxSubscribers),
+		subscribers: newSeats(cfg.MaxSubscribers),
 		state:       newState(kept),
 		changed:     make(chan struct{}),
+		changes:     make(map[string]*changes),
 	}, nil
 }
 

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"context"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"time"
 
 	"lafs/introducer"
+	"lafs/onion/mux"
 )
 
 // subscribe sends every announcement, then each new one as it comes, until a
@@ -16,45 +18,80 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusUnauthorized)
 		return
 	}
-	select {
-	case s.subscribers <- struct{}{}:
-		defer func() { <-s.subscribers }()
-	default:
+	seat := s.subscribers.take(mux.SessionOf(r.Context()))
+	if seat == nil {
 		fail(w, http.StatusServiceUnavailable)
 		return
 	}
+	defer s.subscribers.leave(seat)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusOK)
 
 	end := time.NewTimer(introducer.StreamMin + rand.N(introducer.StreamMax-introducer.StreamMin))
 	defer end.Stop()
-	var seen uint64
+	f := newFeed(time.Now())
 	for {
 		// A subscriber that reads slowly is given the newest of each
 		// server when it is ready: nothing queues up for it.
-		lines, upTo, changed := s.news(seen)
+		news, changed := s.news(f)
+		lines, next := f.choose(news, time.Now())
 		if !sendLines(w, lines) {
 			return
 		}
-		seen = upTo
-		select {
-		case <-changed:
-		case <-end.C:
+		if next.IsZero() {
+			s.subscribers.tell(seat)
+		}
+		if !s.await(r.Context(), seat, end.C, changed, next) {
 			// The last batch's deadline is long past.
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout))
 			return
-		case <-r.Context().Done():
+		}
+		if d := f.pause(time.Now()); d > 0 && !s.await(r.Context(), seat, end.C, nil, time.Now().Add(d)) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(ioTimeout))
 			return
 		}
 	}
 }
 
-// news returns the announcements after revision seen, the revision they go
-// up to, and a channel that is closed at the next change.
-func (s *Server) news(seen uint64) (lines []entry, upTo uint64, changed <-chan struct{}) {
+// await waits for a change, or until next, if that is not zero. It reports
+// false when the subscription ends.
+func (s *Server) await(ctx context.Context, seat *seat, end <-chan time.Time, changed <-chan struct{}, next time.Time) bool {
+	var due <-chan time.Time
+	if !next.IsZero() {
+		t := time.NewTimer(time.Until(next))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-changed:
+		return true
+	case <-due:
+		return true
+	case <-seat.end:
+	case <-end:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// news returns the announcements that the feed has not seen, or that are
+// late, and a channel that is closed at the next change.
+func (s *Server) news(f *feed) (news []entry, changed <-chan struct{}) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.state.since(seen, s.today()), s.state.last, s.changed
+	today := s.today()
+	news = s.state.since(f.seen, today)
+	for id := range f.late {
+		e, ok := s.state.entries[id]
+		switch {
+		case !ok || e.Expired(today):
+			delete(f.late, id)
+		case e.revision <= f.seen:
+			news = append(news, e)
+		}
+	}
+	f.seen = s.state.last
+	return news, s.changed
 }
 
 var newline = []byte{'\n'}
