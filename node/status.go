@@ -47,6 +47,8 @@ type TorStatus struct {
 	Bootstrap int    `json:"bootstrap_percent"`
 	Summary   string `json:"summary,omitempty"`
 	Warning   string `json:"warning,omitempty"`
+	// Defences says what Tor does for our service against floods.
+	Defences string `json:"defences,omitempty"`
 }
 
 // An IntroducerStatus is one introducer of a client.
@@ -99,7 +101,7 @@ func (n *Node) Status() Status {
 	}
 	if n.deps.NetworkStatus != nil {
 		t := n.deps.NetworkStatus()
-		s.Tor = TorStatus{t.Mode, t.Version, t.Bootstrap, t.Summary, t.Warning}
+		s.Tor = TorStatus{t.Mode, t.Version, t.Bootstrap, t.Summary, t.Warning, t.Defences}
 	}
 	if n.introducer != nil {
 		known := n.introducer.Servers()

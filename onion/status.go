@@ -14,6 +14,9 @@ type Status struct {
 	Summary string
 	// Warning is what is wrong at present, empty when nothing is.
 	Warning string
+	// Defences says what Tor was asked to do for our services against floods;
+	// empty while none is published.
+	Defences string
 }
 
 // Ready reports whether the network can carry traffic, as far as it knows.

@@ -53,6 +53,9 @@ func showStatus(out io.Writer, s *node.Status) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "node\t%s\n", nodeLine(s))
 	fmt.Fprintf(w, "tor\t%s\n", torLine(&s.Tor))
+	if s.Tor.Defences != "" {
+		fmt.Fprintf(w, "  against floods\t%s\n", printable(s.Tor.Defences))
+	}
 	if s.Announced != nil {
 		fmt.Fprintf(w, "announced\t%s\n", plural(*s.Announced, "storage server"))
 	}

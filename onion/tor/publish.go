@@ -206,7 +206,10 @@ func (t *Tor) add(s *session, svc *service) time.Duration {
 		t.mu.Lock()
 		svc.on, svc.uploaded = s, false
 		t.mu.Unlock()
-		_, err = s.request(addOnion(svc.key, svc.ports, svc.targets))
+		err = t.strongest(func(options string) error {
+			_, err := s.request(addOnion(svc.key, options, svc.ports, svc.targets))
+			return err
+		})
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -245,7 +248,11 @@ func (t *Tor) probe(s *session, svc *service) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.request(addOnion(key, svc.ports, svc.targets)); err != nil {
+	err = t.strongest(func(options string) error {
+		_, err := s.request(addOnion(key, options, svc.ports, svc.targets))
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("%w; the filter before Tor's control port must be given a profile for lafs", err)
 	}
 	a, err := key.Addr(1)
@@ -259,14 +266,14 @@ func (t *Tor) probe(s *session, svc *service) error {
 // addOnion is the request that publishes a service. Its form is frozen,
 // since filters before the control port match the whole line:
 //
-//	ADD_ONION ED25519-V3:<base64> Flags=DiscardPK Port=<virtual>,<target> Port=...
+//	ADD_ONION ED25519-V3:<base64> <options> Port=<virtual>,<target> Port=...
 //
-// A target is unix:/path or IP:port. The line is secret.
-func addOnion(key *onion.Key, ports []uint16, targets []*listener) string {
+// Options are those of a defence. A target is unix:/path or IP:port. The line is secret.
+func addOnion(key *onion.Key, options string, ports []uint16, targets []*listener) string {
 	var b strings.Builder
 	b.WriteString("ADD_ONION ")
 	b.WriteString(key.Marshal())
-	b.WriteString(" Flags=DiscardPK")
+	b.WriteString(" " + options)
 	for i, port := range ports {
 		b.WriteString(" Port=" + strconv.Itoa(int(port)) + "," + targets[i].target())
 	}

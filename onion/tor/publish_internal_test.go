@@ -67,7 +67,7 @@ func TestAddOnionForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "ADD_ONION " + key.Marshal() + " Flags=DiscardPK" +
+	want := "ADD_ONION " + key.Marshal() + " Flags=DiscardPK,MaxStreamsCloseCircuit MaxStreams=64 PoWDefensesEnabled=1" +
 		" Port=80," + ls[0].(*listener).Listener.Addr().String() +
 		" Port=443," + ls[1].(*listener).Listener.Addr().String()
 	if got := f.asked("ADD_ONION"); len(got) != 1 || got[0] != want {
@@ -125,8 +125,14 @@ func TestFilterSeesNoKeyThatItRefuses(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "profile") {
 		t.Errorf("Listen: got %v, want what to do", err)
 	}
-	if got := f.asked("ADD_ONION"); len(got) != 1 || strings.Contains(got[0], key.Marshal()) {
-		t.Error("the filter saw our key")
+	got := f.asked("ADD_ONION")
+	for _, line := range got {
+		if strings.Contains(line, key.Marshal()) {
+			t.Error("the filter saw our key")
+		}
+	}
+	if len(got) != len(defences) {
+		t.Errorf("the filter was asked %d times, want once a form", len(got))
 	}
 	f = newControl(t, &fakeControl{answer: uploads(id, accepts)})
 	if _, err := startOn(t, f, env).Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}}); err != nil {
@@ -134,6 +140,50 @@ func TestFilterSeesNoKeyThatItRefuses(t *testing.T) {
 	}
 	if got := f.asked("ADD_ONION"); len(got) != 2 || !strings.Contains(got[1], key.Marshal()) {
 		t.Error("the probe or the service is missing")
+	}
+}
+
+// What a Tor or a filter refuses is left out, and told; a filter sees our key
+// in a form that it accepts, also after the connection was lost.
+func TestDefencesThatAreRefused(t *testing.T) {
+	for _, tt := range []struct {
+		name, refuses string
+		filtered      bool
+		form          int
+	}{
+		{"none", "nothing", false, 0},
+		{"proof of work", "PoWDefensesEnabled", false, 1},
+		{"all", "MaxStreams", false, 2},
+		{"all, by a filter", "MaxStreams", true, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			key, id := testKey(t)
+			env := bare()
+			env.tails = tt.filtered
+			answer := uploads(id, accepts)
+			f := newControl(t, &fakeControl{answer: func(line string) (string, bool) {
+				if strings.HasPrefix(line, "ADD_ONION") && strings.Contains(line, tt.refuses) {
+					return "513 Invalid argument\r\n", true
+				}
+				return answer(line)
+			}})
+			n := startOn(t, f, env)
+			if _, err := n.Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}}); err != nil {
+				t.Fatal(err)
+			}
+			lines := f.asked("ADD_ONION")
+			if last := lines[len(lines)-1]; !strings.Contains(last, key.Marshal()+" "+defences[tt.form].options+" Port=") {
+				t.Errorf("published in another form: %s", strings.ReplaceAll(last, key.Marshal(), "KEY"))
+			}
+			for _, line := range lines {
+				if tt.filtered && strings.Contains(line, key.Marshal()) && strings.Contains(line, tt.refuses) {
+					t.Error("the filter refused, and saw, our key")
+				}
+			}
+			if got := n.Status().Defences; got != defences[tt.form].text {
+				t.Errorf("Status: got %q, want %q", got, defences[tt.form].text)
+			}
+		})
 	}
 }
 

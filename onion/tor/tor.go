@@ -78,6 +78,7 @@ type Tor struct {
 	status    onion.Status
 	services  map[string]*service // by host name
 	withdrawn []*service          // to be taken from the Tor that has them
+	form      int                 // of defences: the first that Tor may accept
 }
 
 // Start finds or launches the Tor that cfg names and returns when it answers
