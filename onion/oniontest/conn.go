@@ -28,8 +28,8 @@ type conn struct {
 // listener's.
 func connect(dialler, server *Host) (near, far *conn) {
 	id := uint64(dialler.net.number())
-	there := newPipe(dialler, server, 2*id)
-	back := newPipe(server, dialler, 2*id+1)
+	there := newPipe(dialler, server, id, 2*id)
+	back := newPipe(server, dialler, id, 2*id+1)
 	near = &conn{host: dialler, in: back, out: there}
 	far = &conn{host: server, in: there, out: back}
 	near.peer, far.peer = far, near
@@ -98,6 +98,7 @@ type segment struct {
 // A pipe is one direction of a connection.
 type pipe struct {
 	from, to *Host
+	conn     int64 // the connection's number
 	// cut is the sending end's.
 	cut func(near, far time.Time)
 
@@ -106,6 +107,7 @@ type pipe struct {
 	segs          []segment  // on their way or unread
 	size          int        // bytes in segs
 	departed      time.Time  // when the last byte left the sender
+	window        window     // with Options.Windows
 	arrival       time.Time  // of the last segment
 	closedWrite   bool       // the sender closed
 	endAt         time.Time  // when the reader sees that; zero: not yet, or lost
@@ -117,8 +119,8 @@ type pipe struct {
 	changed       chan struct{} // closed at the next change, if anybody waits
 }
 
-func newPipe(from, to *Host, id uint64) *pipe {
-	return &pipe{from: from, to: to, rnd: rand.New(rand.NewPCG(uint64(from.net.opts.Seed), id))}
+func newPipe(from, to *Host, conn, id uint64) *pipe {
+	return &pipe{from: from, to: to, conn: int64(conn), rnd: rand.New(rand.NewPCG(uint64(from.net.opts.Seed), id))}
 }
 
 func (p *pipe) wake() {
@@ -252,7 +254,11 @@ func (p *pipe) writeSome(b []byte) (int, bool, error) {
 		}
 		room := p.from.net.opts.Buffer - p.size
 		if room > 0 || len(b) == 0 {
-			n, cut := p.send(b[:min(len(b), room, segmentBytes)])
+			most := segmentBytes
+			if p.from.net.opts.Windows {
+				most = windowedSize
+			}
+			n, cut := p.send(b[:min(len(b), room, most)])
 			return n, cut, nil
 		}
 		p.sleep(p.writeDeadline, p.writeFail)
@@ -284,8 +290,12 @@ func (p *pipe) schedule(n int, from, to *faultState) {
 	if p.departed.Before(now) {
 		p.departed = now
 	}
+	windows := p.from.net.opts.Windows
+	if windows {
+		p.departed = p.window.wait(p.departed, n)
+	}
 	bandwidth := p.from.net.opts.Bandwidth
-	for _, b := range []int64{from.Bandwidth, to.Bandwidth} {
+	for _, b := range []int64{from.Bandwidth, to.Bandwidth, p.from.net.throttled(p.conn)} {
 		if b > 0 && (bandwidth == 0 || b < bandwidth) {
 			bandwidth = b
 		}
@@ -299,6 +309,9 @@ func (p *pipe) schedule(n int, from, to *faultState) {
 	}
 	if at.After(p.arrival) {
 		p.arrival = at
+	}
+	if windows {
+		p.window.leave(n, p.arrival.Add(p.from.net.opts.RTT/2))
 	}
 }
 

@@ -29,6 +29,11 @@ type Options struct {
 	// Bandwidth is in bytes a second, per connection and direction; 0 is
 	// without bound.
 	Bandwidth int64
+	// Windows gives each direction of a connection the window of a Tor
+	// circuit, as measured on one: 56 KiB are under way at first, twice as
+	// much after each trip up to 224 KiB, then 40 KiB more a trip up to 448
+	// KiB.
+	Windows bool
 	// ConnectTrips is the number of round trips that a Dial takes; 0 means 1.
 	ConnectTrips int
 	// Buffer is the number of bytes that one direction of a connection holds,
@@ -56,6 +61,7 @@ type Net struct {
 	keys     map[string][]*listener   // guarded by mu; by public key
 	blocked  map[onion.Addr]error     // guarded by mu
 	conns    int64                    // guarded by mu; numbers the connections
+	slow     map[int64]int64          // guarded by mu; bandwidths, by number
 	closed   bool                     // guarded by mu
 }
 
@@ -73,7 +79,23 @@ func New(opts Options) *Net {
 		services: make(map[onion.Addr]*listener),
 		keys:     make(map[string][]*listener),
 		blocked:  make(map[onion.Addr]error),
+		slow:     make(map[int64]int64),
 	}
+}
+
+// Throttle gives one connection a bandwidth of its own in both directions, in
+// bytes a second, from the next byte on; 0 ends that. Connections are numbered
+// from 1 in the order in which they come to stand.
+func (n *Net) Throttle(conn int, bandwidth int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.slow[int64(conn)] = bandwidth
+}
+
+func (n *Net) throttled(conn int64) int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.slow[conn]
 }
 
 // Host returns the host of that name, the same one each time.
