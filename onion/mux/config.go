@@ -4,8 +4,9 @@
 // many go at once.
 //
 // A Pool keeps, for each peer and group, one lane for small requests and a
-// few for bulk; a lane is a session on a circuit of its own. Sessions open on
-// the first request and close after some idle minutes; an idle session says
+// few for bulk; a lane is a session on a circuit of its own. Bulk lanes are
+// dialled as far as they pay, and each gets requests as its circuit carries
+// them, by its own rate. Sessions open on the first request and close after some idle minutes; an idle session says
 // nothing. On the wire go the headers of a fixed list and no others, on both
 // sides.
 package mux
@@ -35,10 +36,26 @@ func (c Class) String() string {
 	return "small"
 }
 
-// DefaultBulkLanes is the number of bulk lanes that a peer may have. A Tor
-// circuit carries at most about 0.35 MB a round trip, so more lanes are more
-// speed, and more load for the network.
-const DefaultBulkLanes = 4
+// Lanes that a pool may have. A Tor circuit carries at most 0.4 to 0.8 MB a
+// round trip, so more lanes are more speed; each is also a rendezvous circuit
+// that the service, its guard and our own guard carry, and seconds of work to
+// open.
+const (
+	// DefaultBulkLanes is the number of bulk lanes that a peer may have. With
+	// four to each of five services 10 MiB take 1.6 s where one takes 2.7 s
+	// and eight no less than four.
+	DefaultBulkLanes = 4
+	// MaxBulkLanes is the most that may be asked for: beyond it circuits fail
+	// to open and little is gained.
+	MaxBulkLanes = 8
+	// DefaultSessions bounds the sessions of one node: a small lane and four
+	// for bulk to a dozen servers. Beyond it a peer gets no second bulk lane.
+	DefaultSessions = 64
+)
+
+// dialsAtOnce bounds the dials under way while second lanes are dialled: each
+// makes three circuits.
+const dialsAtOnce = 24
 
 // streamsPerLane bounds the requests that are under way on one lane; more
 // wait. It is below the servers' own bound, so that no stream is refused.
@@ -81,15 +98,22 @@ var errPoolClosed = errors.New("the pool of sessions was closed")
 
 // A Config sets a Pool. The zero value is the product's default.
 type Config struct {
-	// BulkLanes is the most bulk lanes a peer has; 0 means DefaultBulkLanes.
+	// BulkLanes is the most bulk lanes a peer has, up to MaxBulkLanes; 0 means
+	// DefaultBulkLanes.
 	BulkLanes int
+	// Sessions bounds the sessions of all peers: where there are as many, no
+	// peer gets a second bulk lane; 0 means DefaultSessions.
+	Sessions int
 	// Log gets what goes wrong, without addresses; nil discards.
 	Log *slog.Logger
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.BulkLanes < 0 {
-		return c, errors.New("mux: BulkLanes is negative")
+	if c.BulkLanes < 0 || c.BulkLanes > MaxBulkLanes || c.Sessions < 0 {
+		return c, errors.New("mux: BulkLanes or Sessions is out of range")
+	}
+	if c.Sessions == 0 {
+		c.Sessions = DefaultSessions
 	}
 	if c.BulkLanes == 0 {
 		c.BulkLanes = DefaultBulkLanes

@@ -25,6 +25,7 @@ type world struct {
 	addr           onion.Addr
 	pool           *mux.Pool
 	stop           func()
+	lossy          bool // requests may fail
 }
 
 // inBubble runs f in virtual time, and checks that everything ends after it:

@@ -18,6 +18,57 @@ type session struct {
 	circuit *circuit
 	users   int  // requests on it; guarded by the peer's mu
 	retired bool // no new requests; closed when the last ends; guarded by the peer's mu
+
+	up, down flow      // of bulk; guarded by the peer's mu
+	due      time.Time // when something must have come; guarded by the peer's mu
+}
+
+// assign puts a bulk request on the session. The caller holds the peer's mu,
+// here and below.
+func (s *session) assign(t *ticket, now time.Time, trip time.Duration) {
+	if s.up.owed+s.down.owed == 0 {
+		s.due = now.Add(trip)
+	}
+	if t.up > 0 {
+		s.up.begin(t.up, now)
+	}
+	if t.down > 0 {
+		s.down.begin(t.down, now)
+	}
+	if t.up > 0 {
+		// An answer comes when all of it has been sent.
+		if at := now.Add(trip + s.up.after(0, minRate)); at.After(s.due) {
+			s.due = at
+		}
+	}
+}
+
+// minRate is what a circuit carries at least, in bytes a second; silence is
+// no sign before that has had its time.
+const minRate = 64 << 10
+
+// silent reports whether nothing came for one and a half trips after it was
+// due: the sign of a relay that stalls.
+func (s *session) silent(now time.Time, trip time.Duration) bool {
+	if s.up.owed+s.down.owed == 0 {
+		return false
+	}
+	last := s.due
+	if heard := time.Unix(0, s.circuit.heard.Load()); heard.After(last) {
+		last = heard
+	}
+	return now.Sub(last) > trip+trip/2
+}
+
+// room reports whether t fits what the session may have under way.
+func (s *session) room(t *ticket, trip time.Duration) bool {
+	fits := func(f *flow, n int64) bool { return n == 0 || f.owed == 0 || f.owed+n <= f.window(trip) }
+	return fits(&s.up, t.up) && fits(&s.down, t.down)
+}
+
+// after is how long the session takes for what it has and t.
+func (s *session) after(t *ticket) time.Duration {
+	return max(s.up.after(t.up, usualRate), s.down.after(t.down, usualRate))
 }
 
 // A lane leads to a peer over one session at a time. Its fields are guarded
@@ -48,14 +99,6 @@ func newLane(pe *Peer) *lane {
 }
 
 func (ln *lane) live() bool { return ln.sess != nil && !ln.sess.IsClosed() }
-
-// load orders lanes: one that is connected before one that is not.
-func (ln *lane) load() int {
-	if ln.live() {
-		return ln.busy
-	}
-	return ln.busy + streamsPerLane
-}
 
 // session returns the lane's session, dialled if there is none, counted as
 // used until release. With it goes a slot, which the caller frees.
@@ -106,10 +149,12 @@ func (ln *lane) use(ctx context.Context) (*session, error) {
 }
 
 // warm dials without a request that waits.
-func (ln *lane) warm() {
-	if d, err := ln.dialLocked(); err == nil {
+func (ln *lane) warm() error {
+	d, err := ln.dialLocked()
+	if err == nil {
 		d.waiters++ // nobody gives it up
 	}
+	return err
 }
 
 // dialLocked returns the dial under way, or starts one unless the last
@@ -127,8 +172,10 @@ func (ln *lane) dialLocked() (*dial, error) {
 	}
 	ctx, cancel := context.WithTimeout(ln.peer.pool.ctx, dialTimeout)
 	d := &dial{done: make(chan struct{}), cancel: cancel}
+	ln.peer.pool.dialling.Add(1)
 	if !ln.peer.pool.spawn(func() { ln.run(ctx, d) }) {
 		cancel()
+		ln.peer.pool.dialling.Add(-1)
 		return nil, fmt.Errorf("%w: %w", errPoolClosed, onion.ErrClosed)
 	}
 	ln.dial = d
@@ -143,8 +190,12 @@ func (ln *lane) run(ctx context.Context, d *dial) {
 	pe.mu.Lock()
 	defer pe.mu.Unlock()
 	ln.dial = nil
+	pe.pool.dialling.Add(-1)
 	d.err = err
 	defer close(d.done)
+	if ln != pe.small {
+		defer func() { pe.dialled(err) }()
+	}
 	if err != nil {
 		if !gaveUp {
 			ln.backOff(err)
@@ -243,6 +294,10 @@ func (ln *lane) suspect(s *session, started time.Time) {
 func (ln *lane) retire(s *session) {
 	ln.peer.mu.Lock()
 	defer ln.peer.mu.Unlock()
+	ln.retireLocked(s)
+}
+
+func (ln *lane) retireLocked(s *session) {
 	s.retired = true
 	if ln.sess == s {
 		ln.sess = nil

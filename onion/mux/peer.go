@@ -14,13 +14,18 @@ type Peer struct {
 	pool *Pool
 	addr onion.Addr
 
-	mu       sync.Mutex // guards the lanes' fields too
+	mu       sync.Mutex // guards the lanes' fields too, and the sessions'
 	small    *lane
 	bulk     []*lane
-	lastErr  error     // of the latest request; nil if it went well
-	lastUsed time.Time // when a request last ended
-	since    time.Time // when the peer last became connected or unconnected
-	up       bool      // a lane had a session when last looked at
+	waiting  []*ticket     // bulk requests without a lane, in their order
+	looking  bool          // dispatch will look again
+	moved    int64         // bytes of bulk answers
+	trip     time.Duration // the round trip; 0: not measured yet
+	replaced time.Time     // when a slow lane last was
+	lastErr  error         // of the latest request; nil if it went well
+	lastUsed time.Time     // when a request last ended
+	since    time.Time     // when the peer last became connected or unconnected
+	up       bool          // a lane had a session when last looked at
 }
 
 func newPeer(p *Pool, a onion.Addr) *Peer {
@@ -99,47 +104,13 @@ func (pe *Peer) ended(err error) {
 // Read waits.
 func (pe *Peer) RoundTripper(c Class) http.RoundTripper { return &roundTripper{pe, c} }
 
-// pick returns the lane for the next request of class c, which is counted on
-// it until release.
-func (pe *Peer) pick(c Class) *lane {
+// pickSmall returns the lane for small requests; the next one is counted on it
+// until release.
+func (pe *Peer) pickSmall() *lane {
 	pe.mu.Lock()
 	defer pe.mu.Unlock()
-	ln := pe.small
-	if c == Bulk {
-		ln = pe.pickBulk()
-	}
-	ln.busy++
-	return ln
-}
-
-// pickBulk returns the least busy bulk lane. When that one is busy, another
-// is dialled beside it if there may be one, for the requests to come.
-func (pe *Peer) pickBulk() *lane {
-	var best, dead *lane
-	for _, ln := range pe.bulk {
-		if best == nil || ln.load() < best.load() {
-			best = ln
-		}
-		if !ln.live() && ln.busy == 0 {
-			dead = ln
-		}
-	}
-	if best == nil {
-		best = newLane(pe)
-		pe.bulk = append(pe.bulk, best)
-		return best
-	}
-	if best.busy == 0 {
-		return best
-	}
-	if dead == nil && len(pe.bulk) < pe.pool.cfg.BulkLanes {
-		dead = newLane(pe)
-		pe.bulk = append(pe.bulk, dead)
-	}
-	if dead != nil {
-		dead.warm()
-	}
-	return best
+	pe.small.busy++
+	return pe.small
 }
 
 // forget drops a bulk lane that went idle.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 
 	"lafs/onion"
 )
@@ -12,6 +13,8 @@ import (
 type Pool struct {
 	nw  onion.Network
 	cfg Config
+
+	dialling atomic.Int64 // dials under way
 
 	ctx    context.Context // ends at Close; for dials, which serve many requests
 	cancel context.CancelFunc
@@ -92,6 +95,15 @@ func (p *Pool) spawn(f func()) bool {
 	}
 	p.wg.Go(f)
 	return true
+}
+
+// mayDial reports whether one more bulk lane may be dialled for a peer that
+// has one.
+func (p *Pool) mayDial() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	dialling := int(p.dialling.Load())
+	return dialling < dialsAtOnce && len(p.sessions)+dialling < p.cfg.Sessions
 }
 
 // adopt adds a session that was opened, unless the pool is closed.

@@ -111,12 +111,29 @@ func repeatable(req *http.Request) bool {
 
 // try sends req once. After an error it reports whether req may go again.
 func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Response, again bool, err error) {
-	ctx, started := req.Context(), time.Now()
-	ln := rt.peer.pick(rt.class)
-	s, err := ln.session(ctx)
-	if err != nil {
-		ln.release(nil)
-		return nil, false, err
+	ctx, pe := req.Context(), rt.peer
+	var t *ticket // of bulk
+	var ln *lane
+	var s *session
+	if rt.class == Bulk {
+		t = newTicket(req)
+		if err := pe.acquire(ctx, t); err != nil {
+			return nil, false, err
+		}
+		ln, s = t.lane, t.sess
+	} else {
+		ln = pe.pickSmall()
+		if s, err = ln.session(ctx); err != nil {
+			ln.release(nil)
+			return nil, false, err
+		}
+	}
+	started := time.Now()
+	release := func() {
+		ln.release(s)
+		if t != nil {
+			pe.settle(t)
+		}
 	}
 	y, err := s.OpenStream(ctx)
 	if err != nil {
@@ -124,7 +141,7 @@ func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Resp
 			ln.retire(s)
 		}
 		<-ln.slots
-		ln.release(s)
+		release()
 		return nil, s.circuit.refused() == nil, lost(s, err)
 	}
 	// The slot is free for the next stream once the end of this one is on its
@@ -141,13 +158,17 @@ func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Resp
 		if ctx.Err() != nil {
 			ln.suspect(s, started)
 		}
-		ln.release(s)
+		release()
 		again = s.IsClosed() && s.circuit.refused() == nil && (repeatable || !st.wrote.Load())
 		return nil, again, lost(s, err)
 	}
+	pe.noteTrip(rt.class, time.Since(started))
+	if t != nil {
+		pe.sent(t)
+	}
 	resp.Header = only(resp.Header, answerHeaders)
 	resp.Request = req
-	resp.Body = &answer{ReadCloser: resp.Body, lane: ln, sess: s, stream: st, ctx: ctx}
+	resp.Body = &answer{ReadCloser: resp.Body, peer: pe, sess: s, stream: st, ctx: ctx, ticket: t, release: release}
 	return resp, false, nil
 }
 
@@ -178,16 +199,21 @@ func lost(s *session, err error) error {
 // An answer is the body of a response; its end frees the lane.
 type answer struct {
 	io.ReadCloser
-	lane   *lane
-	sess   *session
-	stream *clientStream
-	ctx    context.Context
-	once   sync.Once
-	err    error // what Read met, nil at the end; the reader's
+	peer    *Peer
+	sess    *session
+	stream  *clientStream
+	ctx     context.Context
+	ticket  *ticket // nil if small
+	release func()
+	once    sync.Once
+	err     error // what Read met, nil at the end; the reader's
 }
 
 func (a *answer) Read(p []byte) (int, error) {
 	n, err := a.ReadCloser.Read(p)
+	if a.ticket != nil && n > 0 {
+		a.peer.came(a.ticket, n)
+	}
 	if err != nil && err != io.EOF {
 		if a.ctx.Err() == nil {
 			err = lost(a.sess, err)
@@ -201,8 +227,8 @@ func (a *answer) Close() error {
 	err := a.ReadCloser.Close()
 	a.once.Do(func() {
 		a.stream.Close()
-		a.lane.release(a.sess)
-		a.lane.peer.ended(a.err)
+		a.release()
+		a.peer.ended(a.err)
 	})
 	return err
 }
