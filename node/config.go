@@ -55,6 +55,10 @@ type Config struct {
 	// MutableFormat is that of new directories, and of mutable files for
 	// which none is asked for.
 	MutableFormat mutable.Format
+	// Lanes is the most circuits for bulk to one server, and Sessions where
+	// second ones end for all servers together (mux.Config); 0 means the
+	// default.
+	Lanes, Sessions int
 	// Introducer, Storage and Client are the node's roles: an introducer
 	// alone, or a client that may be a storage server too.
 	Introducer, Storage, Client bool

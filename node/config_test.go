@@ -47,6 +47,8 @@ func TestLoadRefusesSettings(t *testing.T) {
 		{"coding", "[client]\nshares.needed = 4\nshares.total = 3\n", "shares.needed = 4 and shares.total = 3"},
 		{"happy", "[client]\nshares.happy = 11\n", "shares.happy = 11"},
 		{"unhappy", "[client]\nshares.happy = 0\n", "shares.happy"},
+		{"no lanes", "[client]\nlanes = 0\n", "[client] lanes: write a number from 1 to 8"},
+		{"lanes of all", "[client]\nlanes.total = many\n", "[client] lanes.total: write a number from 1 to 1000"},
 		{"number", "[client]\nshares.needed = three\n", "[client] shares.needed: write a number from 1 to 256"},
 		{"too many", "[client]\nshares.total = 257\n", "[client] shares.total: write a number"},
 		{"size", "[storage]\nreserved_space = lots\n", "[storage] reserved_space: write a size"},
@@ -91,6 +93,8 @@ helper.furl =
 shares.needed = 2
 shares.happy=3
 shares.total : 5
+lanes = 2
+lanes.total = 30
 
 [storage]
 enabled = false
@@ -109,6 +113,9 @@ func TestLoadTahoesOwn(t *testing.T) {
 	}
 	if c.Needed != 2 || c.Happy != 3 || c.Total != 5 {
 		t.Errorf("coding: got %d/%d/%d, want 2/3/5", c.Needed, c.Happy, c.Total)
+	}
+	if c.Lanes != 2 || c.Sessions != 30 {
+		t.Errorf("lanes: got %d and %d, want 2 and 30", c.Lanes, c.Sessions)
 	}
 	if !c.Client || c.Storage || c.Introducer || c.Role() != "client" {
 		t.Errorf("roles: got client %v, storage %v, introducer %v", c.Client, c.Storage, c.Introducer)

@@ -112,7 +112,7 @@ func (n *Node) assemble() error {
 }
 
 func (n *Node) buildPool() error {
-	pool, err := mux.NewPool(n.deps.Network, mux.Config{Log: n.log})
+	pool, err := mux.NewPool(n.deps.Network, mux.Config{BulkLanes: n.cfg.Lanes, Sessions: n.cfg.Sessions, Log: n.log})
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lafs/onion/mux"
 	"lafs/shares/mutable"
 )
 
@@ -61,6 +62,8 @@ var settings = map[string]map[string]setting{
 		"shares.happy":    count(func(r *rawConfig) *int { return &r.Happy }),
 		"shares.total":    count(func(r *rawConfig) *int { return &r.Total }),
 		"mutable.format":  mutableFormat,
+		"lanes":           between(1, mux.MaxBulkLanes, func(r *rawConfig) *int { return &r.Lanes }),
+		"lanes.total":     between(1, maxSessions, func(r *rawConfig) *int { return &r.Sessions }),
 		"peers.preferred": unused("client", "peers.preferred"),
 		"force_foolscap":  mustBe(false, "lafs does not speak Foolscap"),
 	},
@@ -195,6 +198,20 @@ func count(field func(*rawConfig) *int) setting {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 || n > 256 {
 			return errors.New("write a number from 1 to 256")
+		}
+		*field(r) = n
+		return nil
+	}
+}
+
+// maxSessions is far above what Tor carries for one client.
+const maxSessions = 1000
+
+func between(least, most int, field func(*rawConfig) *int) setting {
+	return func(r *rawConfig, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("write a number from %d to %d", least, most)
 		}
 		*field(r) = n
 		return nil
