@@ -13,13 +13,12 @@ const (
 	// asked long before.
 	readTimeout = 2 * time.Minute
 	// hedgeFirst is how long the first read of a span may take before another
-	// share is asked as well: a cold circuit takes 3-6 s.
+	// share is asked as well, where no server is connected: a cold circuit
+	// takes 3-6 s. Else it is hedgeTrips trips.
 	hedgeFirst = 8 * time.Second
-	// hedgeMargin is added to twice the time of the fastest read of a span;
-	// after that, the slow ones get company.
-	hedgeMargin = 1500 * time.Millisecond
+	hedgeTrips = 3
 	// hedgeEvery is between one reserve and the next.
-	hedgeEvery = 5 * time.Second
+	hedgeEvery = 2 * time.Second
 )
 
 // A reading is what one share gave for a span.
@@ -52,7 +51,13 @@ func (s *search) fetch(ctx context.Context, first, count int) ([][]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]byte, count)
+	return s.decode(first, count, got)
+}
+
+// decode makes the plaintext of count segments from first out of k shares'
+// blocks.
+func (s *search) decode(first, count int, got map[int][][]byte) (out [][]byte, err error) {
+	out = make([][]byte, count)
 	for i := range out {
 		blocks := make(map[int][]byte, len(got))
 		for n, b := range got {
@@ -65,6 +70,22 @@ func (s *search) fetch(ctx context.Context, first, count int) ([][]byte, error) 
 		}
 	}
 	return out, nil
+}
+
+// patience is how long reads may take before others are asked as well.
+func (s *search) patience() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var longest time.Duration
+	for _, r := range s.shares {
+		if h := heard(r.h.server); !h.Last.IsZero() {
+			longest = max(longest, h.Trip)
+		}
+	}
+	if longest == 0 {
+		return hedgeFirst
+	}
+	return hedgeTrips * longest
 }
 
 // gather reads from k shares of different numbers at once and returns when
@@ -86,7 +107,7 @@ func (s *search) gather(ctx context.Context, want int, read func(context.Context
 	got := make(map[int][][]byte)
 	started := time.Now()
 	extra := 0
-	hedge := time.NewTimer(hedgeFirst)
+	hedge := time.NewTimer(s.patience())
 	defer hedge.Stop()
 	for {
 		var changed <-chan struct{}
@@ -132,7 +153,7 @@ func (s *search) gather(ctx context.Context, want int, read func(context.Context
 				return got, nil
 			}
 			if len(got) == 1 {
-				hedge.Reset(time.Since(started) + hedgeMargin)
+				hedge.Reset(time.Since(started)/2 + s.patience()/2)
 			}
 		case <-hedge.C:
 			extra = min(extra+1, s.cap.Needed)
@@ -145,25 +166,31 @@ func (s *search) gather(ctx context.Context, want int, read func(context.Context
 	}
 }
 
+// startOpening opens a share. The caller holds mu.
+func (s *search) startOpening(r *remote) chan struct{} {
+	opened := make(chan struct{})
+	r.opened = opened
+	s.work.Go(func() {
+		defer close(opened)
+		octx, cancel := context.WithTimeout(s.ctx, readTimeout)
+		defer cancel()
+		share, err := s.dec.OpenHead(octx, r.n, s.reader(r), r.head)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		r.share, r.err = share, err
+		if err != nil {
+			r.opened = nil // the next to ask tries again
+		}
+	})
+	return opened
+}
+
 // open opens a share once for all who ask.
 func (s *search) open(ctx context.Context, r *remote) (*immutable.Share, error) {
 	s.mu.Lock()
 	opened := r.opened
 	if opened == nil {
-		opened = make(chan struct{})
-		r.opened = opened
-		s.work.Go(func() {
-			defer close(opened)
-			octx, cancel := context.WithTimeout(s.ctx, readTimeout)
-			defer cancel()
-			share, err := s.dec.OpenShare(octx, r.n, s.reader(r))
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			r.share, r.err = share, err
-			if err != nil {
-				r.opened = nil // the next to ask tries again
-			}
-		})
+		opened = s.startOpening(r)
 	}
 	s.mu.Unlock()
 	select {

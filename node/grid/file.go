@@ -3,9 +3,7 @@ package grid
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"sync"
 
 	"lafs/shares/caps"
 	"lafs/shares/immutable"
@@ -83,25 +81,7 @@ func (f *File) Copy(ctx context.Context, w io.Writer, offset, length int64, prog
 	return f.search.copy(ctx, w, offset, length, progress)
 }
 
-// spanBytes is about how much of a share one request reads: segments smaller
-// than that are read several at a time.
-const spanBytes = 256 << 10
-
-// A span is some segments in a row, fetched together.
-type span struct {
-	first, count int
-	hold         *hold
-	done         chan struct{}
-	segments     [][]byte
-	err          error
-}
-
 func (s *search) copy(ctx context.Context, w io.Writer, offset, length int64, progress func(Progress)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	var fetches sync.WaitGroup
-	defer fetches.Wait()
-	defer cancel()
-
 	s.forgive()
 	whole := s.whole()
 	if whole {
@@ -109,76 +89,34 @@ func (s *search) copy(ctx context.Context, w io.Writer, offset, length int64, pr
 			return err
 		}
 	}
-	s.start()
+	s.start(length)
 	if err := s.openFirst(ctx); err != nil {
 		return err
 	}
-	segment := s.dec.SegmentSize()
-	firstSeg, lastSeg := int(offset/segment), int((offset+length-1)/segment)
-	perSpan := max(1, int(spanBytes/max(1, segment/int64(s.cap.Needed))))
-	// A span is held twice over: as blocks, some of them from servers that
-	// were asked as a reserve, and as plaintext.
-	cost := segment * int64(perSpan) * 5 / 2
 	if whole {
-		cost = 0 // held already
+		return s.copyWhole(ctx, w, offset, length, progress)
 	}
+	d, err := s.newDownload(ctx, offset, length)
+	if err != nil {
+		return err
+	}
+	return d.run(ctx, w, progress)
+}
 
-	account := s.g.account()
-	var ahead []*span // in order; the first is written next
-	next := firstSeg
-	defer func() {
-		cancel()
-		for _, sp := range ahead {
-			<-sp.done
-			sp.hold.release()
-		}
-	}()
-	var done int64
-	for next <= lastSeg || len(ahead) > 0 {
-		for next <= lastSeg {
-			h := account.tryTake(cost, 1)
-			if h == nil && len(ahead) == 0 {
-				var err error
-				if h, err = account.take(ctx, cost, 1); err != nil {
-					return err
-				}
-			}
-			if h == nil {
-				break
-			}
-			sp := &span{first: next, count: min(perSpan, lastSeg-next+1), hold: h, done: make(chan struct{})}
-			next += sp.count
-			ahead = append(ahead, sp)
-			fetches.Go(func() {
-				defer close(sp.done)
-				sp.segments, sp.err = s.fetch(ctx, sp.first, sp.count)
-			})
-		}
-		sp := ahead[0]
-		select {
-		case <-sp.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if sp.err != nil {
-			return sp.err
-		}
-		for i, data := range sp.segments {
-			begin := int64(sp.first+i) * segment
-			from, to := max(offset-begin, 0), min(offset+length-begin, int64(len(data)))
-			if from >= to {
-				return fmt.Errorf("%w: segment %d has %d bytes", ErrDamaged, sp.first+i, len(data))
-			}
-			n, err := w.Write(data[from:to])
-			if err != nil {
-				return fmt.Errorf("write: %w", err)
-			}
-			done += int64(n)
-			progress(Progress{Phase: "receiving", Done: done, Total: length})
-		}
-		sp.segments = nil
-		sp.hold.release()
-		ahead = ahead[1:]
+// copyWhole writes from shares that are there, or come, as a whole. Their
+// memory is held already.
+func (s *search) copyWhole(ctx context.Context, w io.Writer, offset, length int64, progress func(Progress)) error {
+	segment := s.dec.SegmentSize()
+	first, last := int(offset/segment), int((offset+length-1)/segment)
+	segments, err := s.fetch(ctx, first, last-first+1)
+	if err != nil {
+		return err
 	}
+	d := &download{offset: offset, length: length, segment: segment}
+	n, err := d.write(w, &span{first: first, segments: segments})
+	if err != nil {
+		return err
+	}
+	progress(Progress{Phase: "receiving", Done: n, Total: length})
 	return nil
 }

@@ -177,6 +177,7 @@ type Grid struct {
 	mu      sync.Mutex
 	closed  bool                                // guarded by mu
 	uploads map[caps.StorageIndex]chan struct{} // guarded by mu; one upload at a time for a file
+	paces   map[string]*pace                    // guarded by mu; by server id
 }
 
 // New returns a Grid that works with cfg. It does no I/O. Close it.
@@ -190,6 +191,7 @@ func New(cfg Config) (*Grid, error) {
 		slots:   make(chan struct{}, tidyAtOnce),
 		repairs: make(chan struct{}, 1),
 		uploads: make(map[caps.StorageIndex]chan struct{}),
+		paces:   make(map[string]*pace),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g, nil

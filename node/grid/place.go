@@ -127,6 +127,12 @@ func (u *upload) unready(lay placement.Layout) map[int][]storage.ShareNumber {
 // there is no other.
 func (u *upload) place(ctx context.Context) (placement.Layout, error) {
 	u.opts.Progress(Progress{Phase: "asking"})
+	if u.whole == nil {
+		// Lanes for what is going to be sent open while servers are asked.
+		for i, send := range u.plan().Send {
+			expect(u.cands[i].server, int64(len(send))*u.shareSize)
+		}
+	}
 	for {
 		lay := u.plan()
 		questions := u.unready(lay)

@@ -11,15 +11,18 @@ import (
 )
 
 const (
-	// requestSize is what one write carries, if the share has that much left,
-	// and what one read asks for at most. A fresh stream of a session has a
-	// window of 256 KiB: what does not fit it, headers included, costs a trip.
-	requestSize = 240 << 10
-	// firstWindow and maxWindow are how many writes are in flight at one
-	// server: at first, and at most. 8 of 240 KiB keep 3 MB/s going at a
-	// trip of 0.6 s, more than the circuits of one peer carry.
-	firstWindow = 4
-	maxWindow   = 8
+	// requestSize is what one write or read carries at most: pieces that are
+	// a small part of what a lane carries in a trip, so that lanes of unequal
+	// speed share a block out among them. leastRequest is for shares that
+	// would not give every lane a piece otherwise.
+	requestSize  = 120 << 10
+	leastRequest = 64 << 10
+	lanesToFill  = 4
+	// firstWindow and maxWindow are how many writes one server is given at
+	// once, at first and at most. They wait for lanes, of which each takes as
+	// much as it carries.
+	firstWindow = 16
+	maxWindow   = 32
 	// smallWrite is a write that takes no place in the window: what it
 	// carries fits a fresh circuit's window beside others.
 	smallWrite = 64 << 10
@@ -36,6 +39,11 @@ const (
 	writeTries = 3
 	retryDelay = 2 * time.Second
 )
+
+// pieceSize is how much of n bytes one request carries.
+func pieceSize(n int64) int {
+	return int(min(max(leastRequest, (n+lanesToFill-1)/lanesToFill), requestSize))
+}
 
 // A queue sends one server its shares, several writes at a time.
 type queue struct {
@@ -89,16 +97,17 @@ func (s *stream) add(part []byte, h *hold) {
 			s.drop()
 			return
 		}
+		size := pieceSize(s.q.p.u.shareSize)
 		if s.pending.data == nil {
-			s.pending = write{s: s, offset: s.next, data: make([]byte, 0, min(requestSize, s.q.p.u.shareSize-s.next))}
+			s.pending = write{s: s, offset: s.next, data: make([]byte, 0, min(int64(size), s.q.p.u.shareSize-s.next))}
 		}
-		n := min(len(part), requestSize-len(s.pending.data))
+		n := min(len(part), size-len(s.pending.data))
 		s.pending.data = append(s.pending.data, part[:n]...)
 		h.refs.Add(1)
 		s.pending.holds = append(s.pending.holds, h)
 		s.next += int64(n)
 		part = part[n:]
-		if len(s.pending.data) == requestSize {
+		if len(s.pending.data) == size {
 			s.flush()
 		}
 	}

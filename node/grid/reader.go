@@ -48,7 +48,7 @@ func (s *search) reader(r *remote) immutable.ShareReader {
 	if r.data != nil {
 		return atHand(r.data)
 	}
-	direct := &shareReader{server: r.h.server.Storage, search: s, n: storage.ShareNumber(r.n)}
+	direct := &shareReader{server: r.h.server, search: s, n: storage.ShareNumber(r.n)}
 	if s.whole() {
 		return &wholeReader{shareReader: direct, size: s.likelyShareSize(), once: newOnce()}
 	}
@@ -57,7 +57,7 @@ func (s *search) reader(r *remote) immutable.ShareReader {
 
 // A shareReader reads a share at one server.
 type shareReader struct {
-	server storage.Server
+	server Server
 	search *search
 	n      storage.ShareNumber
 }
@@ -65,13 +65,17 @@ type shareReader struct {
 // ReadShare implements immutable.ShareReader. What does not fit one request
 // goes in several at once.
 func (sr *shareReader) ReadShare(ctx context.Context, offset int64, p []byte) (int, error) {
-	read := make([]int, (len(p)+requestSize-1)/requestSize)
+	size := pieceSize(int64(len(p)))
+	read := make([]int, (len(p)+size-1)/size)
 	parts, ctx := errgroup.WithContext(ctx)
 	for i := range read {
-		begin := i * requestSize
-		part := p[begin:min(begin+requestSize, len(p))]
+		begin := i * size
+		part := p[begin:min(begin+size, len(p))]
 		parts.Go(func() (err error) {
-			read[i], err = sr.server.Read(ctx, storage.Immutable, sr.search.si, sr.n, offset+int64(begin), part)
+			read[i], err = sr.server.Storage.Read(ctx, storage.Immutable, sr.search.si, sr.n, offset+int64(begin), part)
+			if err == nil {
+				sr.search.g.pace(sr.server).came(int64(read[i]), heard(sr.server).Trip)
+			}
 			return err
 		})
 	}
@@ -81,7 +85,7 @@ func (sr *shareReader) ReadShare(ctx context.Context, offset int64, p []byte) (i
 	total := 0
 	for i, n := range read {
 		total += n
-		if n < min(requestSize, len(p)-i*requestSize) {
+		if n < min(size, len(p)-i*size) {
 			break // the share ends here, whatever the next parts say
 		}
 	}

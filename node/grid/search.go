@@ -26,6 +26,7 @@ type search struct {
 	work sync.WaitGroup
 	once sync.Once
 
+	reads  bool  // shares are going to be read; set before start
 	held   *once // guards memory
 	memory *hold // of a file whose shares are read whole
 
@@ -55,10 +56,11 @@ type holder struct {
 type remote struct {
 	h       *holder
 	n       int
-	data    []byte        // the share itself, if it came with the list
-	bad     bool          // it is of no use
-	corrupt bool          // because its bytes are wrong
-	opened  chan struct{} // nil before somebody opens it; closed when that ended
+	data    []byte         // the share itself, if it came with the list
+	head    immutable.Head // what opens it, if that did
+	bad     bool           // it is of no use
+	corrupt bool           // because its bytes are wrong
+	opened  chan struct{}  // nil before somebody opens it; closed when that ended
 	share   *immutable.Share
 	err     error
 }
@@ -78,19 +80,37 @@ func (s *search) close() {
 	}
 }
 
-// start asks all known servers at once which shares they hold.
-func (s *search) start() {
+// start asks all known servers at once which shares they hold, and, where
+// length bytes of the file are about to be read, for what opens them.
+func (s *search) start(length int64) {
 	s.once.Do(func() {
+		s.reads = length > 0
 		servers := placement.Permute(s.si, s.g.cfg.Servers(), func(s Server) []byte { return s.Seed })
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.pending = len(servers)
-		for _, server := range servers {
+		for i, server := range servers {
+			if i < s.cap.Total {
+				s.widen(server, length, min(len(servers), s.cap.Total))
+			}
 			h := &holder{server: server}
 			s.holders = append(s.holders, h)
 			s.work.Go(func() { s.list(h, listTries) })
 		}
 	})
+}
+
+// widen has lanes opened to a server that is likely to be read from, while it
+// is asked: as many as its part of length bytes needs, if each of so many
+// servers gives the same.
+func (s *search) widen(server Server, length int64, servers int) {
+	if s.likelyShareSize() <= storage.MaxWholeShare {
+		return // it comes with the answer
+	}
+	if s.whole() {
+		servers = min(s.cap.Needed, servers)
+	}
+	expect(server, length/int64(servers))
 }
 
 // list asks a server which shares it holds.
@@ -168,6 +188,88 @@ func (s *search) pick(taken map[int]bool) (r *remote, changed <-chan struct{}, h
 		best.h.inFlight++
 	}
 	return best, s.changed, hope
+}
+
+// changes returns a channel that is closed at the next change.
+func (s *search) changes() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// soonest returns the share, with a number not in taken, whose server is
+// likely to have sent size bytes first, and counts it as being read; whether
+// the server has room for that now; and, if there is none, whether there may
+// be one later.
+func (s *search) soonest(taken map[int]bool, size int64) (best *remote, room, hope bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	hope = s.pending > 0
+	most := s.fairRate()
+	var least time.Duration
+	for _, r := range s.shares {
+		if r.bad || taken[r.n] || r.h.failures >= readFailures {
+			continue
+		}
+		hope = true
+		if now.Before(r.h.retryAt) {
+			continue
+		}
+		known := heard(r.h.server)
+		trip, pace := known.Trip, s.g.pace(r.h.server)
+		after := pace.after(size, trip, most) + time.Duration(r.h.failures)*retryDelay
+		if r.share == nil {
+			after += trip
+		}
+		if pace.silent(known) {
+			after += readTimeout
+		}
+		// Low numbers are the file's own bytes and need no arithmetic.
+		if best == nil || after < least || after == least && r.n < best.n {
+			best, least = r, after
+			room = pace.room(size, trip, most)
+		}
+	}
+	if best != nil {
+		best.h.inFlight++
+	}
+	return best, room, hope
+}
+
+// fairRate is the rate that half of the holders have, and a quarter more: what
+// was measured above it scatters. The caller holds mu.
+func (s *search) fairRate() float64 {
+	var rates []float64
+	for _, h := range s.holders {
+		if h.answered {
+			rates = append(rates, s.g.pace(h.server).known())
+		}
+	}
+	if len(rates) == 0 {
+		return usualRate
+	}
+	slices.Sort(rates)
+	return rates[len(rates)/2] * 5 / 4
+}
+
+// undo takes back what soonest counted.
+func (s *search) undo(r *remote) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.h.inFlight--
+}
+
+// openAll opens every share that nobody has opened, so that its server can be
+// read from when it has room.
+func (s *search) openAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.shares {
+		if !r.bad && r.opened == nil && r.err == nil && r.h.failures == 0 {
+			s.startOpening(r)
+		}
+	}
 }
 
 // better prefers servers without failures, then the share that is likely to

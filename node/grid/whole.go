@@ -101,21 +101,53 @@ func (u *upload) stored(c *candidate, n int) {
 	u.opts.Progress(Progress{Phase: "sending", Done: u.sentBytes, Total: max(u.sentBytes, u.shareSize*int64(u.opts.Total))})
 }
 
-// ask asks a server which shares it holds; small ones come along.
+// ask asks a server which shares it holds; small ones come along, and what
+// opens large ones.
 func (s *search) ask(ctx context.Context, h *holder) ([]*remote, error) {
 	var out []*remote
-	if likely := s.likelyShareSize(); likely <= storage.MaxWholeShare {
-		held, err := storage.ReadWhole(ctx, h.server.Storage, s.si, likely)
-		for n, share := range held {
-			out = append(out, &remote{h: h, n: int(n), data: share.Data})
+	limit, spans := s.likelyShareSize(), []storage.Range(nil)
+	if limit > storage.MaxWholeShare {
+		if limit, spans = 0, s.headSpans(); spans == nil {
+			held, err := h.server.Storage.Shares(ctx, storage.Immutable, s.si)
+			for _, n := range held {
+				out = append(out, &remote{h: h, n: int(n)})
+			}
+			return out, err
 		}
-		return out, err
 	}
-	held, err := h.server.Storage.Shares(ctx, storage.Immutable, s.si)
-	for _, n := range held {
-		out = append(out, &remote{h: h, n: int(n)})
+	held, err := storage.ReadWhole(ctx, h.server.Storage, s.si, limit, spans)
+	for n, share := range held {
+		r := &remote{h: h, n: int(n), data: share.Data}
+		if share.Spans != nil {
+			r.head.Data = share.Spans
+			for _, at := range spans {
+				r.head.Spans = append(r.head.Spans, [2]int64{at.Begin, at.End})
+			}
+		}
+		out = append(out, r)
 	}
 	return out, err
+}
+
+// maxHead bounds what comes with the list of shares, in bytes a share: it
+// takes the lane for small requests.
+const maxHead = 24 << 10
+
+// headSpans is what opens a share, nil if nobody is going to read or it is
+// too much.
+func (s *search) headSpans() (spans []storage.Range) {
+	if !s.reads || s.whole() {
+		return nil
+	}
+	var total int64
+	for _, sp := range s.dec.HeadSpans() {
+		spans = append(spans, storage.Range{Begin: sp[0], End: sp[1]})
+		total += sp[1] - sp[0]
+	}
+	if total > maxHead || !storage.ValidSpans(spans) {
+		return nil
+	}
+	return spans
 }
 
 // atHand is a share that came with the list of shares.

@@ -24,13 +24,40 @@ const wholeShare = 64 << 10
 // share counts, try again. Other errors are the reader's, or say that
 // the file is of a kind that is not read.
 func (d *Decoder) OpenShare(ctx context.Context, n int, r ShareReader) (*Share, error) {
+	return d.OpenHead(ctx, n, r, Head{})
+}
+
+// A Head is spans of a share that are at hand before it is opened: begin and
+// end, and the bytes, fewer where the share ends.
+type Head struct {
+	Spans [][2]int64
+	Data  [][]byte
+}
+
+// HeadSpans is what is worth having as a Head: enough to open a share that is
+// laid out as is likeliest.
+func (d *Decoder) HeadSpans() [][2]int64 {
+	var out [][2]int64
+	for _, s := range firstSpans(d.guesses()[:1]) {
+		out = append(out, [2]int64{s.offset, s.end()})
+	}
+	return out
+}
+
+// OpenHead is OpenShare with a Head at hand, which saves the first reads.
+func (d *Decoder) OpenHead(ctx context.Context, n int, r ShareReader, head Head) (*Share, error) {
 	if n < 0 || n >= d.cap.Total {
 		return nil, corrupt("its number is none of the file's")
 	}
 	guesses := d.guesses()
 	s := &source{reader: r}
-	if err := s.fetch(ctx, firstSpans(guesses)...); err != nil {
-		return nil, err
+	for i, at := range head.Spans {
+		s.held = append(s.held, held{span{at[0], at[1] - at[0]}, head.Data[i]})
+	}
+	if len(s.held) == 0 {
+		if err := s.fetch(ctx, firstSpans(guesses)...); err != nil {
+			return nil, err
+		}
 	}
 	l, err := readLayout(ctx, s)
 	if err != nil {

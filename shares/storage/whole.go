@@ -17,7 +17,18 @@ const (
 	// MaxWholeBody bounds the shares of one request and of one answer, in
 	// bytes.
 	MaxWholeBody = 1 << 20
+	// MaxSpans is how many spans one request may ask for.
+	MaxSpans = 8
 )
+
+// A HeldShare is what ReadWhole tells of a share.
+type HeldShare struct {
+	// Data is the share, nil if it did not come along.
+	Data []byte
+	// Spans are the bytes of the spans asked for, each shorter where the
+	// share ends; nil if they did not come along.
+	Spans [][]byte
+}
 
 // Whole is what a server of ours adds for small immutable shares: one
 // request where the others take two. Use StoreWhole and ReadWhole, which make
@@ -29,9 +40,9 @@ type Whole interface {
 	StoreWhole(ctx context.Context, si caps.StorageIndex, shares map[ShareNumber][]byte, upload *UploadSecret, lease *LeaseSecrets) (Allocation, error)
 
 	// ReadWhole returns all shares held, with their bytes where a share has
-	// at most limit of them and the answer has room; the others come without
-	// Data.
-	ReadWhole(ctx context.Context, si caps.StorageIndex, limit int64) (map[ShareNumber]SlotShare, error)
+	// at most limit of them, and else with those of spans, at most MaxSpans;
+	// and without either where the answer has no room.
+	ReadWhole(ctx context.Context, si caps.StorageIndex, limit int64, spans []Range) (map[ShareNumber]HeldShare, error)
 }
 
 // StoreWhole does on any server what Whole says.
@@ -70,35 +81,75 @@ func StoreWhole(ctx context.Context, s Server, si caps.StorageIndex, shares map[
 }
 
 // ReadWhole does on any server what Whole says.
-func ReadWhole(ctx context.Context, s Server, si caps.StorageIndex, limit int64) (map[ShareNumber]SlotShare, error) {
+func ReadWhole(ctx context.Context, s Server, si caps.StorageIndex, limit int64, spans []Range) (map[ShareNumber]HeldShare, error) {
 	if w, ok := s.(Whole); ok {
-		return w.ReadWhole(ctx, si, limit)
+		return w.ReadWhole(ctx, si, limit, spans)
+	}
+	if !ValidSpans(spans) {
+		return nil, ErrBadRequest
 	}
 	limit = min(limit, MaxWholeShare)
 	numbers, err := s.Shares(ctx, Immutable, si)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[ShareNumber]SlotShare, len(numbers))
+	out := make(map[ShareNumber]HeldShare, len(numbers))
 	room := int64(MaxWholeBody)
 	for _, n := range numbers {
-		if room <= limit {
-			out[n] = SlotShare{}
-			continue
-		}
-		buf := make([]byte, limit+1)
-		got, err := s.Read(ctx, Immutable, si, n, 0, buf)
+		held, err := readHeld(ctx, s, si, n, min(limit, room), spans, &room)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			continue
 		case err != nil:
 			return nil, err
-		case int64(got) > limit:
-			out[n] = SlotShare{}
 		default:
-			out[n] = SlotShare{Size: int64(got), Data: buf[:got]}
-			room -= int64(got)
+			out[n] = held
 		}
 	}
 	return out, nil
+}
+
+// readHeld reads one share whole, or its spans, and takes what that has from
+// room.
+func readHeld(ctx context.Context, s Server, si caps.StorageIndex, n ShareNumber, limit int64, spans []Range, room *int64) (HeldShare, error) {
+	if limit > 0 {
+		buf := make([]byte, limit+1)
+		got, err := s.Read(ctx, Immutable, si, n, 0, buf)
+		if err != nil {
+			return HeldShare{}, err
+		}
+		if int64(got) <= limit {
+			*room -= int64(got)
+			return HeldShare{Data: buf[:got]}, nil
+		}
+	}
+	var total int64
+	for _, r := range spans {
+		total += r.End - r.Begin
+	}
+	if len(spans) == 0 || total > *room {
+		return HeldShare{}, nil
+	}
+	var held HeldShare
+	for _, r := range spans {
+		buf := make([]byte, r.End-r.Begin)
+		got, err := s.Read(ctx, Immutable, si, n, r.Begin, buf)
+		if err != nil {
+			return HeldShare{}, err
+		}
+		*room -= int64(got)
+		held.Spans = append(held.Spans, buf[:got])
+	}
+	return held, nil
+}
+
+// ValidSpans reports whether spans may be asked for.
+func ValidSpans(spans []Range) bool {
+	room := int64(MaxWholeBody)
+	for _, r := range spans {
+		if r.Begin < 0 || r.End <= r.Begin || r.End-r.Begin > room {
+			return false
+		}
+		room -= r.End - r.Begin
+	}
+	return len(spans) <= MaxSpans
 }

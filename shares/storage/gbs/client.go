@@ -32,6 +32,7 @@ const (
 type Client struct {
 	swissnum    *storage.Swissnum
 	small, bulk http.RoundTripper
+	line        line // nil if nothing is known of the way
 	speaks      speech
 	// tail does what Slot does on a server that does not know it.
 	tail *tail.Slots
@@ -41,6 +42,7 @@ var (
 	_ storage.Server = (*Client)(nil)
 	_ storage.Slots  = (*Client)(nil)
 	_ storage.Whole  = (*Client)(nil)
+	_ storage.Line   = (*Client)(nil)
 )
 
 // A request is what a route needs to become one of HTTP.

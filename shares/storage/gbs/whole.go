@@ -2,6 +2,7 @@ package gbs
 
 import (
 	"context"
+	"math"
 	"net/http"
 
 	"lafs/shares/caps"
@@ -21,11 +22,25 @@ type storeWholeBody struct {
 }
 
 type readWholeBody struct {
-	Limit uint64 `cbor:"limit"`
+	Limit uint64      `cbor:"limit"`
+	Spans [][2]uint64 `cbor:"spans,omitempty"` // begin and end
 }
 
 type wholeSharesBody struct {
 	Shares map[uint64]slotShareBody `cbor:"shares"`
+	Spans  map[uint64][][]byte      `cbor:"spans,omitempty"`
+}
+
+// ranges are the spans asked for.
+func (b *readWholeBody) ranges() ([]storage.Range, bool) {
+	var out []storage.Range
+	for _, s := range b.Spans {
+		if s[0] > math.MaxInt64 || s[1] > math.MaxInt64 {
+			return nil, false
+		}
+		out = append(out, storage.Range{Begin: int64(s[0]), End: int64(s[1])})
+	}
+	return out, storage.ValidSpans(out)
 }
 
 // storeAtOnce is Allocate and Write in one request.
@@ -60,16 +75,26 @@ func (c *call) readAtOnce() error {
 	if err := decodeSlot.Unmarshal(c.body, &body); err != nil {
 		return storage.ErrBadRequest
 	}
+	spans, ok := body.ranges()
+	if !ok {
+		return storage.ErrBadRequest
+	}
 	if !c.memory.take(2 * storage.MaxWholeBody) {
 		return storage.ErrBusy
 	}
-	shares, err := storage.ReadWhole(c.Context(), c.server, c.si, int64(min(body.Limit, storage.MaxWholeShare)))
+	shares, err := storage.ReadWhole(c.Context(), c.server, c.si, int64(min(body.Limit, storage.MaxWholeShare)), spans)
 	if err != nil {
 		return err
 	}
 	out := wholeSharesBody{Shares: make(map[uint64]slotShareBody, len(shares))}
 	for n, s := range shares {
-		out.Shares[uint64(n)] = slotShareBody{Size: uint64(s.Size), Data: s.Data}
+		out.Shares[uint64(n)] = slotShareBody{Size: uint64(len(s.Data)), Data: s.Data}
+		if s.Spans != nil {
+			if out.Spans == nil {
+				out.Spans = make(map[uint64][][]byte)
+			}
+			out.Spans[uint64(n)] = s.Spans
+		}
 	}
 	b, err := encodeSorted.Marshal(out)
 	return sendCBOR(c, http.StatusOK, b, err)
@@ -119,37 +144,56 @@ func (c *Client) StoreWhole(ctx context.Context, si caps.StorageIndex, shares ma
 	return a, nil
 }
 
-// ReadWhole implements storage.Whole.
-func (c *Client) ReadWhole(ctx context.Context, si caps.StorageIndex, limit int64) (map[storage.ShareNumber]storage.SlotShare, error) {
+// ReadWhole implements storage.Whole. A server that does not speak it sends
+// no spans.
+func (c *Client) ReadWhole(ctx context.Context, si caps.StorageIndex, limit int64, spans []storage.Range) (map[storage.ShareNumber]storage.HeldShare, error) {
+	if !storage.ValidSpans(spans) {
+		return nil, storage.ErrBadRequest
+	}
 	limit = min(max(limit, 0), storage.MaxWholeShare)
 	if c.OnlyTahoe() {
-		return storage.ReadWhole(ctx, plain{c}, si, limit)
+		return storage.ReadWhole(ctx, plain{c}, si, limit, nil)
 	}
-	body, err := encodeSorted.Marshal(readWholeBody{uint64(limit)})
+	question := readWholeBody{Limit: uint64(limit)}
+	for _, r := range spans {
+		question.Spans = append(question.Spans, [2]uint64{uint64(r.Begin), uint64(r.End)})
+	}
+	body, err := encodeSorted.Marshal(question)
 	if err != nil {
 		return nil, storage.ErrBadRequest
 	}
 	_, b, err := c.call(ctx, readWhole, request{place: place{si: si}, body: body, limit: storage.MaxWholeBody + wholeHead}, http.StatusOK)
 	if c.speaks.heard(err) {
-		return storage.ReadWhole(ctx, plain{c}, si, limit)
+		return storage.ReadWhole(ctx, plain{c}, si, limit, nil)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return parseWholeShares(b, limit)
+	return parseWholeShares(b, limit, spans)
 }
 
-func parseWholeShares(b []byte, limit int64) (map[storage.ShareNumber]storage.SlotShare, error) {
+func parseWholeShares(b []byte, limit int64, spans []storage.Range) (map[storage.ShareNumber]storage.HeldShare, error) {
 	var body wholeSharesBody
 	if err := decodeSlot.Unmarshal(b, &body); err != nil {
 		return nil, storage.ErrPeer
 	}
-	out := make(map[storage.ShareNumber]storage.SlotShare, len(body.Shares))
+	out := make(map[storage.ShareNumber]storage.HeldShare, len(body.Shares))
 	for n, s := range body.Shares {
 		if n > 255 || int64(len(s.Data)) > limit || len(s.Data) > 0 && uint64(len(s.Data)) != s.Size {
 			return nil, storage.ErrPeer
 		}
-		out[storage.ShareNumber(n)] = storage.SlotShare{Size: int64(len(s.Data)), Data: s.Data}
+		out[storage.ShareNumber(n)] = storage.HeldShare{Data: s.Data}
+	}
+	for n, parts := range body.Spans {
+		if _, ok := body.Shares[n]; !ok || len(parts) != len(spans) || len(body.Shares[n].Data) > 0 {
+			return nil, storage.ErrPeer
+		}
+		for i, p := range parts {
+			if int64(len(p)) > spans[i].End-spans[i].Begin {
+				return nil, storage.ErrPeer
+			}
+		}
+		out[storage.ShareNumber(n)] = storage.HeldShare{Spans: parts}
 	}
 	return out, nil
 }

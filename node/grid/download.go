@@ -1,0 +1,329 @@
+package grid
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"lafs/shares/immutable"
+)
+
+// spanBytes is about how much of a share one request reads: segments smaller
+// than that are read several at a time.
+const spanBytes = 256 << 10
+
+// A span is some segments in a row, fetched together: a part of each of k
+// shares.
+type span struct {
+	first, count int
+	size         int64 // bytes of one share's part
+	hold         *hold // nil: the download's own
+	taken        map[int]bool
+	got          map[int][][]byte
+	flights      []*flight
+	late         int // of flights
+	decoding     bool
+	decoded      bool
+	segments     [][]byte
+}
+
+// A flight is one share's part of a span under way.
+type flight struct {
+	sp     *span
+	r      *remote
+	pace   *pace
+	trip   time.Duration
+	began  time.Time
+	expect time.Duration
+	late   bool
+	cancel context.CancelFunc
+}
+
+// A landing is the end of a flight, or of the decoding of a span.
+type landing struct {
+	f      *flight
+	blocks [][]byte
+	took   time.Duration
+	err    error
+
+	sp *span // decoded, if f is nil
+}
+
+// A download is one Copy from shares that are too large to be read whole.
+// Every server that holds shares is asked for the next parts as fast as it
+// gives them, so each decides by its own speed how much of the file comes
+// from it. A part that is late, by what its server has done so far, is asked
+// for elsewhere too; what comes first counts, and the rest is cancelled.
+type download struct {
+	s              *search
+	offset, length int64
+	segment        int64
+	perSpan        int
+	next, last     int // segments
+	account        *account
+	cost           int64
+	base           *hold // of the span without a hold, and of decoding
+	spans          []*span
+	landings       chan landing
+	flying         int
+	decoders       chan struct{}
+	extra          int64 // bytes that reserves may still cost
+	working        sync.WaitGroup
+}
+
+func (s *search) newDownload(ctx context.Context, offset, length int64) (*download, error) {
+	segment := s.dec.SegmentSize()
+	d := &download{
+		s: s, offset: offset, length: length, segment: segment,
+		perSpan:  max(1, int(spanBytes/max(1, segment/int64(s.cap.Needed)))),
+		next:     int(offset / segment),
+		last:     int((offset + length - 1) / segment),
+		account:  s.g.account(),
+		landings: make(chan landing),
+		decoders: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
+	// A span is held once, as blocks or as plaintext, with some blocks from
+	// servers asked as a reserve; and once more while it is decoded.
+	bytes := segment * int64(d.perSpan)
+	d.cost = bytes * 5 / 4
+	d.extra = length/4 + bytes
+	var err error
+	d.base, err = d.account.take(ctx, d.cost+bytes*int64(cap(d.decoders)), 1)
+	return d, err
+}
+
+// run writes the download to w.
+func (d *download) run(ctx context.Context, w io.Writer, progress func(Progress)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer d.end(cancel)
+	look := time.NewTimer(lookAfter)
+	defer look.Stop()
+	var done int64
+	for {
+		d.ahead()
+		if len(d.spans) == 0 {
+			return nil
+		}
+		changed, err := d.assign(ctx)
+		if err != nil {
+			return err
+		}
+		if sp := d.spans[0]; sp.decoded {
+			d.spans = d.spans[1:]
+			n, err := d.write(w, sp)
+			if sp.hold != nil {
+				sp.hold.release()
+			}
+			if err != nil {
+				return err
+			}
+			done += n
+			progress(Progress{Phase: "receiving", Done: done, Total: d.length})
+			continue
+		}
+		select {
+		case l := <-d.landings:
+			if err := d.land(ctx, l); err != nil {
+				return err
+			}
+		case <-look.C:
+			d.look()
+			look.Reset(lookAfter)
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// lookAfter is how often flights are looked at for late ones.
+const lookAfter = 100 * time.Millisecond
+
+// end cancels what is under way and gives the memory back.
+func (d *download) end(cancel context.CancelFunc) {
+	cancel()
+	for ; d.flying > 0; d.flying-- {
+		if l := <-d.landings; l.f != nil {
+			l.f.pace.drop(l.f.sp.size, l.f.trip)
+			d.s.read(l.f.r, l.took, l.err, true)
+		}
+	}
+	d.working.Wait()
+	for _, sp := range d.spans {
+		if sp.hold != nil {
+			sp.hold.release()
+		}
+	}
+	d.base.release()
+}
+
+// ahead adds spans as far as memory goes.
+func (d *download) ahead() {
+	for d.next <= d.last {
+		based := false
+		for _, sp := range d.spans {
+			based = based || sp.hold == nil
+		}
+		var h *hold
+		if based {
+			if h = d.account.tryTake(d.cost, 1); h == nil {
+				return
+			}
+		}
+		sp := &span{first: d.next, count: min(d.perSpan, d.last-d.next+1), hold: h,
+			taken: make(map[int]bool), got: make(map[int][][]byte)}
+		sp.size = (min(d.segment*int64(sp.count), d.s.cap.Size-int64(sp.first)*d.segment) + int64(d.s.cap.Needed) - 1) / int64(d.s.cap.Needed)
+		d.next += sp.count
+		d.spans = append(d.spans, sp)
+	}
+}
+
+// assign sends off what servers have room for, the first spans first. The
+// channel is closed when there may be more servers to ask.
+func (d *download) assign(ctx context.Context) (<-chan struct{}, error) {
+	d.s.openAll()
+	changed := d.s.changes()
+	for i, sp := range d.spans {
+		if sp.decoding {
+			continue
+		}
+		for len(sp.got)+len(sp.flights) < d.s.cap.Needed+sp.late {
+			reserve := len(sp.got)+len(sp.flights) >= d.s.cap.Needed
+			if reserve && d.extra < sp.size {
+				break
+			}
+			r, room, hope := d.s.soonest(sp.taken, sp.size)
+			if r == nil {
+				// The first span is what all others wait for.
+				if i == 0 && len(sp.got)+len(sp.flights) < d.s.cap.Needed && !hope && !d.s.revive() {
+					return nil, d.s.notEnough()
+				}
+				break
+			}
+			if !room {
+				d.s.undo(r)
+				break
+			}
+			if reserve {
+				d.extra -= sp.size
+			}
+			d.fly(ctx, sp, r)
+		}
+	}
+	return changed, nil
+}
+
+func (d *download) fly(ctx context.Context, sp *span, r *remote) {
+	f := &flight{sp: sp, r: r, pace: d.s.g.pace(r.h.server), began: time.Now()}
+	h := heard(r.h.server)
+	f.trip, f.expect = h.Trip, f.pace.ask(sp.size, h)
+	ctx, f.cancel = context.WithTimeout(ctx, readTimeout)
+	sp.taken[r.n] = true
+	sp.flights = append(sp.flights, f)
+	d.flying++
+	d.working.Go(func() {
+		defer f.cancel()
+		share, err := d.s.open(ctx, r)
+		var blocks [][]byte
+		if err == nil {
+			blocks, err = share.Blocks(ctx, sp.first, sp.count)
+		}
+		d.landings <- landing{f: f, blocks: blocks, took: time.Since(f.began), err: err}
+	})
+}
+
+// land takes in what has come.
+func (d *download) land(ctx context.Context, l landing) error {
+	d.flying--
+	if l.f == nil {
+		if errors.Is(l.err, immutable.ErrCorrupt) {
+			return ErrDamaged
+		}
+		l.sp.decoded, l.sp.got = true, nil
+		return l.err
+	}
+	sp := l.f.sp
+	for i, f := range sp.flights {
+		if f == l.f {
+			sp.flights = append(sp.flights[:i:i], sp.flights[i+1:]...)
+			break
+		}
+	}
+	if l.f.late {
+		sp.late--
+	}
+	l.f.pace.drop(l.f.sp.size, l.f.trip)
+	d.s.read(l.f.r, l.took, l.err, ctx.Err() != nil || sp.decoding)
+	switch {
+	case errors.Is(l.err, immutable.ErrWrongCap):
+		return immutable.ErrWrongCap // no other share says otherwise
+	case sp.decoding:
+		return nil
+	case l.err != nil:
+		delete(sp.taken, l.f.r.n)
+		return nil
+	}
+	sp.got[l.f.r.n] = l.blocks
+	if len(sp.got) == d.s.cap.Needed {
+		for _, f := range sp.flights {
+			f.cancel()
+		}
+		d.decode(sp)
+	}
+	return nil
+}
+
+func (d *download) decode(sp *span) {
+	sp.decoding = true
+	d.flying++
+	d.working.Go(func() {
+		d.decoders <- struct{}{}
+		var err error
+		sp.segments, err = d.s.decode(sp.first, sp.count, sp.got)
+		<-d.decoders
+		d.landings <- landing{sp: sp, err: err}
+	})
+}
+
+// write writes what is wanted of a span.
+func (d *download) write(w io.Writer, sp *span) (int64, error) {
+	var done int64
+	for i, data := range sp.segments {
+		begin := int64(sp.first+i) * d.segment
+		from, to := max(d.offset-begin, 0), min(d.offset+d.length-begin, int64(len(data)))
+		if from >= to {
+			return done, fmt.Errorf("%w: segment %d has %d bytes", ErrDamaged, sp.first+i, len(data))
+		}
+		n, err := w.Write(data[from:to])
+		done += int64(n)
+		if err != nil {
+			return done, fmt.Errorf("write: %w", err)
+		}
+	}
+	return done, nil
+}
+
+// look finds flights that are late: all of a server that has fallen silent or
+// slow, and those that take much longer than their server promised.
+func (d *download) look() {
+	slow := make(map[*holder]bool)
+	for _, sp := range d.spans {
+		if sp.decoding {
+			continue
+		}
+		for _, f := range sp.flights {
+			h := f.r.h
+			if _, known := slow[h]; !known {
+				slow[h] = f.pace.late(heard(h.server))
+			}
+			if !f.late && (slow[h] || time.Since(f.began) > f.expect+f.expect/2+f.trip) {
+				f.late = true
+				sp.late++
+			}
+		}
+	}
+}
