@@ -30,8 +30,9 @@ type HandlerConfig struct {
 	// Authorize returns the server that this swissnum gives access to. It
 	// compares in constant time and does not keep swissnum, which is secret.
 	Authorize func(swissnum []byte) (storage.Server, bool)
-	// MaxRequests is how many requests are worked on at once; those above
-	// are told to come later. 0: 512, which take 32 MiB at most.
+	// MaxRequests is how many requests are worked on at once. When there are
+	// more, one whose client is slow makes room; if there is none, those
+	// above are told to come later. 0: 512, which take 32 MiB at most.
 	MaxRequests int
 	// MaxMemory bounds the bytes of requests and answers about slots that are
 	// in memory at once; requests that would need more are told to come
@@ -43,7 +44,7 @@ type HandlerConfig struct {
 
 type handler struct {
 	cfg    HandlerConfig
-	slot   chan struct{}
+	turns  *turns
 	memory *budget
 }
 
@@ -59,7 +60,7 @@ func NewHandler(cfg HandlerConfig) http.Handler {
 	if cfg.MaxMemory <= 0 {
 		cfg.MaxMemory = maxMemory
 	}
-	return &handler{cfg, make(chan struct{}, cfg.MaxRequests), &budget{left: cfg.MaxMemory}}
+	return &handler{cfg, newTurns(cfg.MaxRequests), &budget{left: cfg.MaxMemory}}
 }
 
 // A call is one request under way.
@@ -94,13 +95,16 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// nil keeps net/http from writing a date.
 	w.Header()["Date"] = nil
 	defer h.recover(w)
-	select {
-	case h.slot <- struct{}{}:
-		defer func() { <-h.slot }()
-	default:
+	t := h.turns.take(r.Context(), w)
+	if t == nil {
 		refuse(w, storage.ErrBusy)
 		return
 	}
+	defer t.leave()
+	if r.Body != nil {
+		r.Body = turnBody{r.Body, t}
+	}
+	w = turnWriter{w, t}
 	if err := h.handle(w, r); err != nil {
 		refuse(w, err)
 	}
