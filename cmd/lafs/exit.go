@@ -4,11 +4,12 @@ import (
 	"errors"
 )
 
-// Exit statuses, those of Tahoe-LAFS.
+// Exit statuses: those of Tahoe-LAFS, and exitLeft for lafs storage fsck.
 const (
 	exitGood     = 0
 	exitFailure  = 1
 	exitNotFound = 2
+	exitLeft     = 3
 )
 
 var (
@@ -25,6 +26,7 @@ var exitStatuses = []struct {
 	{nil, exitGood},
 	{errNotFound, exitNotFound},
 	{errSkipped, exitNotFound},
+	{errLeft, exitLeft},
 }
 
 func exitStatus(err error) int {

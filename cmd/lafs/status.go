@@ -151,7 +151,7 @@ func storageLine(s *node.StorageStatus) string {
 	}
 	if s.StateLost {
 		text += "; ITS VOTES ARE LOST (the storage directory is another or an older one): files are served, changes of directories are not." +
-			" Make a new server to take part again"
+			" Bring the right one back, or make a new server: lafs storage new-identity"
 	}
 	return text
 }

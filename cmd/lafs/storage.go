@@ -36,5 +36,8 @@ func (a *app) storageSubcommands() []*cobra.Command {
 		a.storageListCommand(),
 		a.storageCollectCommand(),
 		a.tahoeServersYAMLCommand(),
+		a.storageFsckCommand(),
+		a.storageAdvisoriesCommand(),
+		a.storageNewIdentityCommand(),
 	}
 }

@@ -81,7 +81,7 @@ func hashLease(l *storage.LeaseSecrets) lease {
 // openIndex opens or makes the index. errBrokenIndex: the file is not one
 // that can be used.
 func openIndex(path string) (*index, error) {
-	if err := checkIndex(path); err != nil {
+	if err := checkIndex(path, keepOlder); err != nil {
 		return nil, err
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
@@ -100,8 +100,9 @@ func openIndex(path string) (*index, error) {
 }
 
 // checkIndex reads all of the index before it is opened for writing: what
-// bbolt answers a broken page with later would end the process.
-func checkIndex(path string) error {
+// bbolt answers a broken page with later would end the process. then is called
+// at the end, if it is not nil.
+func checkIndex(path string, then func(tx *bolt.Tx, path string) error) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0) {
 		return nil
@@ -123,10 +124,10 @@ func checkIndex(path string) error {
 			err := tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
 				return b.ForEach(func(k, v []byte) error { return nil })
 			})
-			if err != nil {
+			if err != nil || then == nil {
 				return err
 			}
-			return keepOlder(tx, path)
+			return then(tx, path)
 		})
 	})
 }

@@ -75,26 +75,27 @@ func readMark(path string) (*mark, error) {
 
 func (s *Store) markPath() string { return filepath.Join(s.cfg.Dir, "mark") }
 
-// checkMark compares the directory with what the server knew of it, and sets
-// stateLost if its slots can not be trusted to have all of their votes.
-func (s *Store) checkMark() error {
-	here, err := readMark(s.markPath())
+// judge compares the directory with what the server knew of it: lost if its
+// slots can not be trusted to have all of their votes. here is the mark that
+// goes on, nil if a new one is to be made.
+func (s *Store) judge() (here *mark, lost bool, err error) {
+	here, err = readMark(s.markPath())
 	if err != nil && !errors.Is(err, errMark) {
-		return err
+		return nil, false, err
 	}
-	lost := err != nil
+	lost = err != nil
 	if here == nil && !lost {
 		// A directory without slots may be new. One with slots is not.
 		entries, err := os.ReadDir(s.slotsDir())
 		if err != nil {
-			return err
+			return nil, false, err
 		}
 		lost = len(entries) > 0
 	}
 	if s.cfg.Witness != "" {
 		there, err := readMark(s.cfg.Witness)
 		if err != nil && !errors.Is(err, errMark) {
-			return err
+			return nil, false, err
 		}
 		switch {
 		case err != nil:
@@ -107,10 +108,20 @@ func (s *Store) checkMark() error {
 			lost = true
 		}
 	}
+	return here, lost, nil
+}
+
+// checkMark sets stateLost if that is so, and makes older copies of the
+// directory known as such.
+func (s *Store) checkMark() error {
+	here, lost, err := s.judge()
+	if err != nil {
+		return err
+	}
 	if lost {
 		s.stateLost = true
 		s.cfg.Log.Error("the storage directory is not the one that this server last used, or is an older copy of it: " +
-			"shares are served, but mutable objects are not updated. Bring the right directory back, or give the server a new identity")
+			"shares are served, but mutable objects are not updated. Bring the right directory back, or make it a new server with lafs storage new-identity")
 		return nil
 	}
 	if here == nil || here.tubID != s.cfg.TubID {
@@ -142,6 +153,17 @@ func (s *Store) raiseMark() error {
 		if err := os.Chtimes(path, day, day); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// Disown makes the next store with this witness, whatever its directory, one
+// that has not voted yet: its owner gave up the identity that it had. The tub
+// id must be another one from then on.
+func Disown(witness string) error {
+	m := mark{}
+	if err := durable.WriteFile(witness, m.marshal(), 0o600); err != nil {
+		return reason(err)
 	}
 	return nil
 }

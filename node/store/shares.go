@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"unicode/utf8"
 
-	"lafs/node/durable"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -209,8 +208,8 @@ func (s *Store) AddLease(ctx context.Context, si caps.StorageIndex, ls *storage.
 }
 
 // AdviseCorrupt implements storage.Server. The last report of a share stands
-// in corruption-advisories/, its reason cut to 1 KiB: what reporters can
-// write is bounded by what is held.
+// in corruption-advisories/, its reason cut to 1 KiB, of maxAdvisories
+// shares.
 func (s *Store) AdviseCorrupt(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber, why string) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -223,18 +222,8 @@ func (s *Store) AdviseCorrupt(ctx context.Context, kind storage.Kind, si caps.St
 		return err
 	}
 	f.Close()
-	dir := s.advisoriesDir()
-	if err := durable.Mkdir(dir, 0o700); err != nil {
-		return s.fault("note a report", err)
-	}
-	s.cfg.Log.Warn("a client reports a corrupt share; see corruption-advisories in the storage directory", "index", si, "share", n)
-	day := fileDay(s.cfg.Now())
-	text := fmt.Sprintf("%s share %d of %s\nreported: %s\nreason: %q\n", kind, n, si, day.Format("2006-01-02"), why[:min(len(why), 1024)])
-	path := s.advisoryPath(si, n)
-	if err := durable.WriteFile(path, []byte(text), 0o600); err != nil {
-		return s.fault("note a report", err)
-	}
-	if err := os.Chtimes(path, day, day); err != nil {
+	s.cfg.Log.Warn("a client reports a corrupt share; see lafs storage advisories", "index", si, "share", n)
+	if err := s.advise(Advisory{Kind: kind.String(), Index: si, Share: n, Day: fileDay(s.cfg.Now()), Reason: why[:min(len(why), 1024)]}); err != nil {
 		return s.fault("note a report", err)
 	}
 	return nil

@@ -87,6 +87,8 @@ type Store struct {
 	// accounts are what each authority has. Guarded by mu.
 	accounts map[Authority]*account
 
+	advised advised
+
 	markMu sync.Mutex
 	mark   mark      // guarded by markMu
 	markAt time.Time // when it last rose; guarded by markMu
@@ -121,19 +123,13 @@ type Stats struct {
 // It scans no shares, after a crash neither, unless the index is gone or
 // broken.
 func Open(cfg Config) (*Store, error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
 	if cfg.ReservedSpace < 0 {
 		return nil, errors.New("the reserved space is negative")
 	}
 	if err := cfg.Expire.check(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, accounts: map[Authority]*account{}, free: freeSpace, open: openFile, boot: bootID}
+	s := newStore(cfg)
 	for _, dir := range []string{cfg.Dir, s.sharesDir(), s.slotsDir()} {
 		if err := durable.Mkdir(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the storage directory: %w", reason(err))
@@ -147,6 +143,16 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func newStore(cfg Config) *Store {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, accounts: map[Authority]*account{}, free: freeSpace, open: openFile, boot: bootID}
 }
 
 // openIndex replaces an index that is broken.
