@@ -40,15 +40,15 @@ func TestOldPlacesAreForgotten(t *testing.T) {
 		t.Error("a server that stays where it is gets another way")
 	}
 	second := muxOf(c, there)
-	if pool.Peer(here.Address, storageGroup) == first {
+	if pool.Peer(here.Address, groupOf(sw)) == first {
 		t.Error("the place that the server left is kept")
 	}
 	c.forget([]*introducer.Announcement{there})
-	if pool.Peer(there.Address, storageGroup) != second {
+	if pool.Peer(there.Address, groupOf(sw)) != second {
 		t.Error("a server that is known is forgotten")
 	}
 	c.forget(nil)
-	if len(c.peers) != 0 || pool.Peer(there.Address, storageGroup) == second {
+	if len(c.peers) != 0 || pool.Peer(there.Address, groupOf(sw)) == second {
 		t.Error("a server that is not known any more is kept")
 	}
 }

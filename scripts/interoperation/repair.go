@@ -67,7 +67,7 @@ func (v *visit) repairs(ctx context.Context) {
 // shares as wanted.
 func wantHealth(out []byte, err error, key string, shares int) error {
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %.600s", err, out)
 	}
 	var all map[string]json.RawMessage
 	var r struct {

@@ -33,6 +33,10 @@ type Process struct {
 	done chan struct{}
 }
 
+// New returns the node in dir, which need not exist yet, run by the program
+// lafs.
+func New(lafs, dir string) *Process { return &Process{Dir: dir, lafs: lafs} }
+
 // Start runs the node and returns when it has printed that it is running.
 func (p *Process) Start(ctx context.Context) error {
 	if p.cmd != nil {
