@@ -110,7 +110,8 @@ func (s *Store) step(old *record, who Authority, si caps.StorageIndex, req *stor
 	r := c.next
 	before := r.state
 	after, done := before.Apply(req.Message)
-	if !done || after != before && r.refuses(req.Message) {
+	list, agreed := agree.Recorded(req.Message, before, after, r.placement, req.Placement)
+	if !done || !agreed || after != before && r.refuses(req.Message) {
 		return old, false, nil
 	}
 	r.state = after
@@ -122,9 +123,7 @@ func (s *Store) step(old *record, who Authority, si caps.StorageIndex, req *stor
 		if after.Current != before.Current {
 			r.ancestors = slices.Clone(req.Ancestors)
 		}
-		if len(r.placement) == 0 {
-			r.placement = slices.Clone(req.Placement)
-		}
+		r.placement = slices.Clone(list)
 	}
 	switch req.Message.(type) {
 	case agree.Prepare:

@@ -25,6 +25,7 @@ type answer struct {
 	// be counted. Only read and promised states are looked at.
 	counts bool
 	parts  []part
+	layout *layout // of Placement, if it is the owner's
 }
 
 // A round is one message to several servers.

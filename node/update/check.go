@@ -2,7 +2,6 @@ package update
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"lafs/shares/agree"
@@ -14,8 +13,11 @@ import (
 // A CheckResult is the health of one object.
 type CheckResult struct {
 	// Healthy: every share of the newest version is where the placement list
-	// says, and that version is known to be chosen. Recoverable: its content
-	// can be rebuilt.
+	// says, for every reader to see, that version is known to be chosen, and
+	// no change of the list was left half done. That is what Tahoe-LAFS calls
+	// healthy (N different good shares of the one version that is there), and
+	// that it can be changed as well. Recoverable: its content can be
+	// rebuilt.
 	Healthy, Recoverable bool
 	// Version is the newest version.
 	Version agree.VersionID
@@ -24,7 +26,9 @@ type CheckResult struct {
 	// Shares maps the share numbers of Version to the ids of the servers
 	// that hold them.
 	Shares map[int][]string
-	// OtherVersions are the versions beside it of which shares were seen.
+	// OtherVersions are the versions beside it that readers see on servers of
+	// the list: what lies on others is not the object's any more, and what
+	// servers keep beside a share that readers see is no version of its own.
 	OtherVersions int
 	// Corrupt are shares that are not what their owner signed.
 	Corrupt []CorruptShare
@@ -73,7 +77,7 @@ func (e *Engine) Check(ctx context.Context, c caps.Cap, verify bool) (*CheckResu
 	r.Good = len(r.Shares)
 	r.Recoverable = r.Needed > 0 && r.Good >= r.Needed
 	r.Healthy = r.Recoverable && r.Good == r.Total && len(r.Corrupt) == 0 && v.layout != nil &&
-		v.decision.Verdict == agree.Chosen && v.foreign.IsZero() && r.placed(v.layout)
+		v.decision.Verdict == agree.Chosen && v.foreign.IsZero() && r.placed(v) && v.installed && v.next == nil
 	return r, nil
 }
 
@@ -103,15 +107,9 @@ func (e *Engine) survey(ctx context.Context, o *object) *view {
 	if l != nil {
 		servers = e.servers(l)
 	}
-	answers := e.ask(ctx, round{si: o.si, servers: servers, least: len(servers)/2 + 1, look: look(o.fingerprint),
-		request: func(int) storage.SlotRequest {
-			return storage.SlotRequest{Message: agree.Read{}, Fetch: firstFetch}
-		},
-		enough: func([]*answer) bool { return false }})
-	v := see(o.fingerprint, l, answers, false)
-	v.asked, v.all = len(servers), answers
-	for _, s := range servers {
-		if !slices.ContainsFunc(answers, func(a *answer) bool { return a.server.ID == s.ID }) {
+	v := e.follow(ctx, o, nil, l, servers, len(servers)/2+1, func(*view) bool { return false })
+	for _, s := range v.servers {
+		if !slices.ContainsFunc(v.all, func(a *answer) bool { return a.server.ID == s.ID }) {
 			v.all = append(v.all, &answer{server: s, err: storage.ErrUnreachable})
 		}
 	}
@@ -136,7 +134,9 @@ func (r *CheckResult) count(v *view, id agree.VersionID) {
 	}
 	for _, p := range v.parts {
 		if p.version != id {
-			others[p.version] = true
+			if !p.kept && (v.layout == nil || v.layout.has(p.server.ID)) {
+				others[p.version] = true
+			}
 			continue
 		}
 		r.Needed, r.Total = p.header.Needed, p.header.Total
@@ -171,30 +171,18 @@ func (r *CheckResult) verify(ctx context.Context, e *Engine, o *object, v *view,
 	}
 }
 
-// placed says whether every share is where the list says.
-func (r *CheckResult) placed(l *layout) bool {
-	for _, t := range l.voters {
+// placed says whether every share is good, and what readers see, where the
+// list says.
+func (r *CheckResult) placed(v *view) bool {
+	for _, t := range v.layout.voters {
 		for _, n := range t.shares {
-			if !slices.Contains(r.Shares[int(n)], t.id) {
+			seen := func(p part) bool {
+				return p.version == r.Version && p.number == n && p.server.ID == t.id && !p.kept
+			}
+			if !slices.Contains(r.Shares[int(n)], t.id) || !slices.ContainsFunc(v.parts, seen) {
 				return false
 			}
 		}
 	}
 	return true
-}
-
-// Repair gets the newest version, or one that may be, chosen again on the
-// servers of the placement list, with all its shares. The version stays what
-// it is. Servers that do not answer are left as they are, and the placement
-// list does not change: an object that has lost a server for good stays one
-// server short.
-func (e *Engine) Repair(ctx context.Context, w *caps.MutableWriter) error {
-	ctx, cancel := e.bound(ctx)
-	defer cancel()
-	op := &operation{e: e, o: e.object(w.ReadOnly().(*caps.MutableReader)), w: w, repairing: true}
-	op.run(ctx)
-	if op.failure != nil {
-		return fmt.Errorf("repair: %w", op.failure)
-	}
-	return nil
 }

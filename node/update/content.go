@@ -181,7 +181,7 @@ func (e *Engine) load(ctx context.Context, o *object, w *caps.MutableWriter, v *
 	if id.IsZero() {
 		return &version{}, nil
 	}
-	if got := o.remembered(id); got != nil {
+	if got := o.remembered(id); got != nil && (w == nil || o.privateKey() != nil) {
 		return got, nil
 	}
 	shares, err := e.open(ctx, o, v, id, true)

@@ -2,6 +2,7 @@ package update
 
 import (
 	"errors"
+	"math"
 	"slices"
 
 	"lafs/node/grid"
@@ -85,4 +86,68 @@ func spread(m, n int) []int {
 		slots[i%m]++
 	}
 	return slots
+}
+
+// successor is the list to take l's place when some of its servers are gone.
+// Their shares go to spare servers, as many as are gone if that is as good as
+// any, or to those that stay. Those that stay can install it without the
+// others. It is nil if no server is gone, and if l is no worse.
+func (l *layout) successor(gone map[string]bool, spare []string) (best *layout) {
+	var kept []voter
+	var homeless []storage.ShareNumber
+	for _, v := range l.voters {
+		if gone[v.id] {
+			homeless = append(homeless, v.shares...)
+		} else {
+			kept = append(kept, v)
+		}
+	}
+	if len(homeless) == 0 || len(kept) == 0 || l.generation == math.MaxUint16 {
+		return nil
+	}
+	// How many servers may fail before it can not be written, or not in one
+	// trip. To stay, and wait for servers to come back, costs only the latter.
+	score := (len(kept) - l.quorums.Classic) * 1000
+	before := &layout{needed: l.needed, total: l.total, generation: l.generation, voters: l.voters}
+	try := func(spare []string) {
+		m := &layout{needed: l.needed, total: l.total, generation: l.generation + 1, before: before, voters: settle(kept, spare, homeless)}
+		if m.complete() != nil || m.quorums.Classic > len(kept) {
+			return
+		}
+		n := len(m.voters)
+		s := (n-m.quorums.Classic)*1000 + n - m.quorums.Fast
+		if s > score && (len(spare) > 0 || s >= score+1000) || s == score && best == nil && len(spare) > 0 {
+			best, score = m, s
+		}
+	}
+	usual := min(len(l.voters)-len(kept), len(spare))
+	try(spare[:usual])
+	for n := range min(len(spare), len(homeless)) + 1 {
+		if n != usual {
+			try(spare[:n])
+		}
+	}
+	return best
+}
+
+// settle gives each homeless share to a server that has the fewest, and to a
+// spare one rather than to one that is there already.
+func settle(kept []voter, spare []string, homeless []storage.ShareNumber) []voter {
+	var out []voter
+	for _, id := range spare {
+		out = append(out, voter{id: id})
+	}
+	for _, v := range kept {
+		out = append(out, voter{v.id, slices.Clone(v.shares)})
+	}
+	for _, n := range homeless {
+		least := 0
+		for i := range out {
+			if len(out[i].shares) < len(out[least].shares) {
+				least = i
+			}
+		}
+		out[least].shares = append(out[least].shares, n)
+	}
+	return out
 }

@@ -1,11 +1,14 @@
 package update_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"testing"
 	"time"
 
 	"lafs/node/grid"
@@ -18,10 +21,15 @@ import (
 	"lafs/shares/storage/tail"
 )
 
+// stateLost: says that it forgot its votes.
+const stateLost fault = 100
+
 // A memServer keeps slots in memory behind package agree's rules.
 type memServer struct {
 	id  string
 	rtt time.Duration
+	// exact: every answer takes the rtt, and no longer.
+	exact bool
 
 	mu    *sync.Mutex // of the grid
 	fault fault
@@ -79,7 +87,7 @@ func (s *memServer) trip(ctx context.Context, do func()) error {
 	s.mu.Lock()
 	f := s.fault
 	jitter := time.Duration(0)
-	if s.rtt > 0 {
+	if s.rtt > 0 && !s.exact {
 		jitter = time.Duration(s.rng.Int64N(int64(s.rtt)/4 + 1))
 	}
 	lost := f == forgets || f == halfForget && s.rng.IntN(2) == 0
@@ -90,6 +98,8 @@ func (s *memServer) trip(ctx context.Context, do func()) error {
 	switch f {
 	case dead:
 		return storage.ErrUnreachable
+	case stateLost:
+		return cmp.Or(sleep(ctx, s.rtt/2), storage.ErrStateLost)
 	case stalled:
 		<-ctx.Done()
 		return ctx.Err()
@@ -111,6 +121,10 @@ func (s *memServer) step(si caps.StorageIndex, req storage.SlotRequest) (storage
 		slot = &memSlot{}
 	}
 	next, done := slot.state.Apply(req.Message)
+	list, agreed := agree.Recorded(req.Message, slot.state, next, slot.placement, req.Placement)
+	if !agreed {
+		next, done = slot.state, false
+	}
 	a := storage.SlotAnswer{Done: done}
 	if done && next != slot.state {
 		held := func(v agree.VersionID, given map[storage.ShareNumber][]byte) map[storage.ShareNumber][]byte {
@@ -143,8 +157,8 @@ func (s *memServer) step(si caps.StorageIndex, req storage.SlotRequest) (storage
 			if next.Current != slot.state.Current {
 				n.ancestors = req.Ancestors
 			}
-			if n.placement == nil {
-				n.placement = req.Placement
+			if !next.Current.IsZero() {
+				n.placement = list
 			}
 			s.slots[si], slot = n, n
 			if s.after != nil {
@@ -180,8 +194,24 @@ func newMemGrid(n int, rtt time.Duration, seed uint64) *memGrid {
 	return g
 }
 
+// add makes more servers.
+func (g *memGrid) add(t *testing.T, n int) {
+	t.Helper()
+	mu := g.servers[0].mu
+	mu.Lock()
+	defer mu.Unlock()
+	for range n {
+		i := len(g.servers)
+		g.servers = append(g.servers, &memServer{mu: mu, id: fmt.Sprintf("v0-server%d", i), rtt: g.servers[0].rtt,
+			rng: rand.New(rand.NewPCG(uint64(i), 77)), slots: map[caps.StorageIndex]*memSlot{}})
+	}
+}
+
 // list is the grid as one client sees it.
 func (g *memGrid) list() []grid.Server {
+	mu := g.servers[0].mu
+	mu.Lock()
+	defer mu.Unlock()
 	var out []grid.Server
 	for i, s := range g.servers {
 		server := grid.Server{ID: s.id, Seed: []byte(s.id), TubID: [20]byte{byte(i)}, Slots: s}
@@ -232,8 +262,17 @@ func (p plainServer) ReadTestWrite(ctx context.Context, si caps.StorageIndex, en
 
 func (g *memGrid) engine(needed, total int, seed uint64) *update.Engine {
 	servers := g.list()
+	var mu sync.Mutex
+	see := func() []grid.Server {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := g.list(); len(now) > len(servers) {
+			servers = slices.Concat(servers, now[len(servers):])
+		}
+		return servers
+	}
 	e, err := update.New(update.Config{Needed: needed, Total: total, LeaseSecret: grid.NewLeaseSecret([32]byte{byte(seed)}),
-		Servers: func() []grid.Server { return servers }, Rand: rand.NewPCG(seed, 7)})
+		Servers: see, Rand: rand.NewPCG(seed, 7)})
 	if err != nil {
 		panic(err)
 	}

@@ -21,7 +21,7 @@ type object struct {
 	format      mutable.Format
 
 	mu     sync.Mutex
-	layout *layout      // guarded by mu; nil until learnt
+	layout *layout      // guarded by mu; installed; nil until learnt
 	key    *mutable.Key // guarded by mu; nil until learnt
 	// newest is the newest version known to be chosen, in ballot if sure;
 	// guarded by mu. Its content may have been dropped: then it is nil.
@@ -136,11 +136,12 @@ func (o *object) place() *layout {
 	return o.layout
 }
 
-// learn notes the placement list; the first one stays.
+// learn notes a placement list that is installed; of two of one generation
+// the first one stays. It returns the newest.
 func (o *object) learn(l *layout) *layout {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.layout == nil {
+	if o.layout == nil || o.layout.generation < l.generation {
 		o.layout = l
 	}
 	return o.layout

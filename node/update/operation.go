@@ -59,11 +59,16 @@ type operation struct {
 	failed       int          // classic ballots
 	notBefore    time.Time    // of the next classic ballot
 	contended    bool         // another writer was met
+	outdated     bool         // servers speak of a newer placement list than l
 	round        time.Duration
 	reason       error
 	finished     bool
-	repairing    bool  // there is no batch
-	failure      error // of a repair
+	// Of a repair, which has no batch.
+	repairing bool
+	mends     int             // rounds begun
+	gone      map[string]bool // servers, by id, that are taken for lost
+	voted     []*answer       // to the last votes asked for
+	failure   error
 }
 
 // starve counts a round without a quorum.
@@ -91,8 +96,11 @@ func (op *operation) run(ctx context.Context) {
 			op.servers = op.e.servers(op.l)
 		}
 		switch few := op.l != nil && op.e.trusted(op.servers) < op.l.quorums.Fast; {
+		case op.outdated:
+			op.outdated, op.base = false, nil
+			op.slow(ctx)
 		case op.repairing && op.l != nil:
-			op.classic(ctx)
+			op.mend(ctx)
 		case op.base != nil && len(op.open) == 0 && !few:
 			op.fast(ctx)
 		case few && (op.tries == 0 || op.base != nil):
@@ -159,7 +167,7 @@ func (op *operation) fast(ctx context.Context) {
 	op.base, op.fresh = nil, false
 	op.o.doubt()
 	answers := op.send(ctx, op.l.quorums.Fast, func(i int) storage.SlotRequest {
-		req := op.install(i, agree.Fast{Old: base.id, Ballot: ballot, New: a.id}, a.version)
+		req := op.install(i, agree.Fast{Old: base.id, Ballot: ballot, New: a.id}, a.version, op.l)
 		if replaced != nil {
 			t := op.l.voters[i]
 			req.Replaced = func() map[storage.ShareNumber][]byte { return replaced().sharesOf(t) }
@@ -215,16 +223,22 @@ func (op *operation) attempt(base *version, data []byte, results []error, b agre
 	return a, nil
 }
 
-// install is a request that brings a version's shares.
-func (op *operation) install(i int, m agree.Message, v *version) storage.SlotRequest {
+// install is a request that brings a version's shares, and the list that is
+// voted for with it.
+func (op *operation) install(i int, m agree.Message, v *version, l *layout) storage.SlotRequest {
 	s := op.servers[i]
 	return storage.SlotRequest{Message: m, Enabler: enabler(op.w, s), Lease: op.e.cfg.LeaseSecret.Lease(op.o.si, s.TubID),
-		Shares: v.sharesOf(op.l.voters[i]), Ancestors: v.ancestors, Placement: op.l.raw}
+		Shares: v.sharesOf(op.l.voters[i]), Ancestors: v.ancestors, Placement: l.raw}
 }
 
 // send asks for votes: quorum of them, and as many more as Config.Happy
 // wants of servers that answer.
 func (op *operation) send(ctx context.Context, quorum int, request func(i int) storage.SlotRequest) []*answer {
+	if op.repairing {
+		op.voted = op.gather(ctx, nil, request)
+		op.noticed(op.voted)
+		return op.voted
+	}
 	want := max(quorum, min(op.e.cfg.Happy, op.e.trusted(op.servers)))
 	start := time.Now()
 	answers := op.e.ask(ctx, round{si: op.o.si, servers: op.servers, request: request, least: op.l.quorums.Classic,
@@ -240,6 +254,7 @@ func (op *operation) send(ctx context.Context, quorum int, request func(i int) s
 func (op *operation) noticed(answers []*answer) {
 	n, seq := highest(answers)
 	op.maxN, op.maxSeq = max(op.maxN, n), max(op.maxSeq, seq)
+	op.outdated = op.outdated || op.l != nil && (agree.Ballot{N: n}).Generation() > op.l.generation
 	for _, a := range answers {
 		if a.err != nil && ctxErr(a.err) == nil {
 			op.reason = errors.Join(ErrTooFewServers, a.err)
@@ -311,6 +326,9 @@ func (op *operation) chosen(v *version, b agree.Ballot, sure bool) {
 // which those that voted have, then with them to those that lack them.
 func (e *Engine) learn(op *operation, v *version, b agree.Ballot) {
 	servers, l := op.servers, op.l
+	if l.raw == nil {
+		return // what the list says is known from its successor only
+	}
 	for i, s := range servers {
 		if s.Slots == nil {
 			continue
@@ -320,7 +338,7 @@ func (e *Engine) learn(op *operation, v *version, b agree.Ballot) {
 				if !e.begin(s.ID) {
 					return
 				}
-				req := (&operation{e: e, o: op.o, w: op.w, l: l, servers: servers}).install(i, agree.Learn{Version: v.id, Ballot: b}, with)
+				req := (&operation{e: e, o: op.o, w: op.w, l: l, servers: servers}).install(i, agree.Learn{Version: v.id, Ballot: b}, with, l)
 				ctx, cancel := context.WithTimeout(e.ctx, askTimeout)
 				a, err := s.Slots.Slot(ctx, op.o.si, req)
 				cancel()

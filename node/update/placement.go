@@ -17,9 +17,14 @@ import (
 type layout struct {
 	needed, total int
 	voters        []voter
+	// generation counts the lists that the object had before this one;
+	// before is the last of them, without the one before that.
+	generation uint16
+	before     *layout
 
 	quorums agree.Quorums
-	raw     []byte // signed, as servers keep it
+	list    *agree.List // what the rules see
+	raw     []byte      // signed, as servers keep it; a before has none
 }
 
 type voter struct {
@@ -28,7 +33,8 @@ type voter struct {
 }
 
 const (
-	layoutMagic   = "lafsplace1"
+	layoutMagic   = "lafsplace1" // of generation 0
+	movedMagic    = "lafsplace2" // of later ones
 	layoutPurpose = "placement list"
 	maxServerID   = 255
 )
@@ -58,15 +64,36 @@ func (l *layout) complete() error {
 		return fmt.Errorf("%w: %d of %d shares have a place", errLayout, len(numbers), l.total)
 	}
 	var err error
-	l.quorums, err = agree.NewQuorums(slots, l.needed)
-	return err
+	if l.quorums, err = agree.NewQuorums(slots, l.needed); err != nil {
+		return err
+	}
+	l.list = &agree.List{Generation: l.generation, Quorums: l.quorums}
+	for _, v := range l.voters {
+		l.list.Voters = append(l.list.Voters, v.id)
+	}
+	if l.before != nil {
+		if err := l.before.complete(); err != nil {
+			return err
+		}
+		l.list.Before = l.before.list
+	}
+	return nil
 }
 
 // marshal writes what is signed: the magic, k, N, the number of voters in
 // two bytes, and for each its name and its share numbers, both after their
-// length in one byte.
+// length in one byte. A list that replaced another has its own magic, and
+// after it the generation in two bytes; the voters of the list before follow
+// its own.
 func (l *layout) marshal() []byte {
-	b := append([]byte(layoutMagic), byte(l.needed), byte(l.total))
+	if l.before == nil {
+		return l.appendVoters(append([]byte(layoutMagic), byte(l.needed), byte(l.total)))
+	}
+	b := binary.BigEndian.AppendUint16([]byte(movedMagic), l.generation)
+	return l.before.appendVoters(l.appendVoters(append(b, byte(l.needed), byte(l.total))))
+}
+
+func (l *layout) appendVoters(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(l.voters)))
 	for _, v := range l.voters {
 		b = append(append(b, byte(len(v.id))), v.id...)
@@ -115,19 +142,20 @@ func parseLayout(raw []byte) (l *layout, text, public, signature []byte, err err
 		return nil, nil, nil, nil, errLayout
 	}
 	p := listParser{b: raw}
-	if string(p.take(len(layoutMagic))) != layoutMagic {
+	l = &layout{}
+	switch string(p.take(len(layoutMagic))) {
+	case layoutMagic:
+	case movedMagic:
+		if l.generation = p.u16(); l.generation == 0 {
+			return nil, nil, nil, nil, errLayout
+		}
+	default:
 		return nil, nil, nil, nil, errLayout
 	}
-	l = &layout{needed: int(p.u8()), total: int(p.u8())}
-	for range p.u16() {
-		v := voter{id: string(p.take(int(p.u8())))}
-		for _, n := range p.take(int(p.u8())) {
-			v.shares = append(v.shares, storage.ShareNumber(n))
-		}
-		if p.bad {
-			break
-		}
-		l.voters = append(l.voters, v)
+	l.needed, l.total = int(p.u8()), int(p.u8())
+	l.voters = p.voters()
+	if l.generation > 0 {
+		l.before = &layout{needed: l.needed, total: l.total, generation: l.generation - 1, voters: p.voters()}
 	}
 	text = raw[:len(raw)-len(p.b)]
 	public = p.take(int(p.u16()))
@@ -154,6 +182,20 @@ func (p *listParser) take(n int) []byte {
 	}
 	out := p.b[:n:n]
 	p.b = p.b[n:]
+	return out
+}
+
+func (p *listParser) voters() (out []voter) {
+	for range p.u16() {
+		v := voter{id: string(p.take(int(p.u8())))}
+		for _, n := range p.take(int(p.u8())) {
+			v.shares = append(v.shares, storage.ShareNumber(n))
+		}
+		if p.bad {
+			break
+		}
+		out = append(out, v)
+	}
 	return out
 }
 

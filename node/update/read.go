@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"lafs/node/grid"
@@ -186,7 +187,7 @@ func sized(v *version, err error) (*version, int64, error) {
 
 // absent tells an object that is not there from one that cannot be seen.
 func (e *Engine) absent(v *view) error {
-	if 2*v.heard <= v.asked {
+	if 2*v.heard <= len(v.servers) {
 		return nil
 	}
 	return ErrNotFound
@@ -222,31 +223,66 @@ func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter) *vi
 		servers = e.candidates(o.si)
 		least = len(servers)/2 + 1
 	}
-	var v *view
-	answers := e.ask(ctx, round{si: o.si, servers: servers, least: least,
-		request: func(i int) storage.SlotRequest {
-			read := storage.SlotRequest{Message: agree.Read{}, Fetch: firstFetch}
-			if w != nil {
-				read.Enabler, read.Lease = enabler(w, servers[i]), e.cfg.LeaseSecret.Lease(o.si, servers[i].TubID)
-			}
-			return read
-		},
-		look: look(o.fingerprint),
-		enough: func(answers []*answer) bool {
-			v = see(o.fingerprint, l, answers, false)
-			return v.settled() && v.decision.Version.Seq >= oldest && v.foreignDone()
-		}})
-	v = see(o.fingerprint, l, answers, false)
-	v.asked = len(servers)
+	v := e.follow(ctx, o, w, l, servers, least, func(v *view) bool {
+		return v.settled() && v.decision.Version.Seq >= oldest && v.foreignDone()
+	})
 	if v.layout == nil {
 		return v
 	}
-	o.learn(v.layout)
 	if v.decision.Version.Seq < oldest && v.decision.Verdict != agree.TooFew {
 		// Servers that were rolled back, or lie: this engine has seen a
 		// newer version chosen.
 		e.cfg.Log.Warn("servers show an older version of a mutable object than was chosen", "object", o.si)
-		v.decision = agree.Decision{}
+		v.decision, v.next, v.sealed = agree.Decision{}, nil, false
+	}
+	return v
+}
+
+// follow reads from servers, and then, as long as that is not enough, from
+// those of the newer placement lists that they tell of. w is that of look.
+func (e *Engine) follow(ctx context.Context, o *object, w *caps.MutableWriter, l *layout, servers []grid.Server, least int, enough func(*view) bool) *view {
+	var answers []*answer
+	var v *view
+	var asked []grid.Server
+	for len(servers) > 0 {
+		asked = append(asked, servers...)
+		more := e.ask(ctx, round{si: o.si, servers: servers, least: min(least, len(servers)),
+			request: func(i int) storage.SlotRequest {
+				read := storage.SlotRequest{Message: agree.Read{}, Fetch: firstFetch}
+				if w != nil {
+					read.Enabler, read.Lease = enabler(w, servers[i]), e.cfg.LeaseSecret.Lease(o.si, servers[i].TubID)
+				}
+				return read
+			},
+			look: look(o.fingerprint, l),
+			enough: func(more []*answer) bool {
+				v = see(l, slices.Concat(answers, more), false)
+				return enough(v)
+			}})
+		answers = append(answers, more...)
+		v = see(l, answers, false)
+		if ctx.Err() != nil || v.layout == nil || enough(v) {
+			break
+		}
+		servers, least = nil, 1
+		for _, newer := range []*layout{v.layout, v.next} {
+			if newer == nil {
+				continue
+			}
+			for _, s := range e.servers(newer) {
+				same := func(t grid.Server) bool { return s.ID == t.ID }
+				if !slices.ContainsFunc(asked, same) && !slices.ContainsFunc(servers, same) {
+					servers = append(servers, s)
+				}
+			}
+		}
+	}
+	if v == nil {
+		v = see(l, nil, false)
+	}
+	v.servers, v.all = asked, answers
+	if v.layout != nil && v.installed && v.layout.raw != nil {
+		o.learn(v.layout)
 	}
 	return v
 }

@@ -1,6 +1,7 @@
 package update
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -19,14 +20,15 @@ func (op *operation) slow(ctx context.Context) {
 	for _, p := range v.parts {
 		op.maxSeq = max(op.maxSeq, p.version.Seq)
 	}
-	if op.l == nil {
+	op.outdated = false
+	if v.layout != nil && v.installed && (op.l == nil || op.l.generation < v.layout.generation) {
 		op.l = v.layout
 	}
 	switch {
 	case op.l == nil && !v.foreign.IsZero():
 		op.adopt(ctx, v)
 		return
-	case op.l == nil:
+	case op.l == nil && v.layout == nil:
 		if err := op.e.absent(v); err != nil {
 			op.giveUp(err)
 			return
@@ -38,12 +40,16 @@ func (op *operation) slow(ctx context.Context) {
 		op.e.wait(ctx, max(op.tries, op.starved), op.round)
 		return
 	}
+	if v.halfMoved() {
+		op.finishMove(ctx, v)
+		return
+	}
 	if op.repairing {
 		return
 	}
 	op.servers = op.e.servers(op.l)
 	d := v.decision
-	if d.Verdict == agree.Chosen && v.foreign.IsZero() {
+	if d.Verdict == agree.Chosen && v.next == nil && v.foreign.IsZero() {
 		id := &version{id: d.Version, ancestors: v.ancestors(d.Version)}
 		if a := op.mine(id); a != nil {
 			if d.Sure && a.id == d.Version {
@@ -166,33 +172,50 @@ func (op *operation) back(ctx context.Context) {
 // classic takes a ballot of its own: it collects promises, decides from
 // them, and writes.
 func (op *operation) classic(ctx context.Context) {
-	op.maxN = max(op.maxN+1, uint64(op.e.cfg.Now().UnixMilli()))
-	b := agree.Ballot{N: op.maxN, Nonce: op.e.nonce()}
+	b := op.newBallot()
 	v, ok := op.prepare(ctx, b)
 	if !ok {
-		op.back(ctx)
+		if !op.outdated {
+			op.back(ctx)
+		}
 		return
 	}
-	op.settleIn(ctx, b, v)
+	op.settleIn(ctx, b, v, v.next)
+}
+
+// newBallot is a classic one of the list's generation, above all seen.
+func (op *operation) newBallot() agree.Ballot {
+	b := agree.Classic(op.l.generation, op.maxN, uint64(op.e.cfg.Now().UnixMilli()), op.e.nonce())
+	op.maxN = max(op.maxN, b.N)
+	return b
+}
+
+// promise is a request for a promise.
+func (op *operation) promise(i int, b agree.Ballot) storage.SlotRequest {
+	s := op.servers[i]
+	return storage.SlotRequest{Message: agree.Prepare{Ballot: b}, Enabler: enabler(op.w, s), Fetch: firstFetch,
+		Lease: op.e.cfg.LeaseSecret.Lease(op.o.si, s.TubID), Numbers: op.l.voters[i].shares}
 }
 
 // prepare collects promises of a classic quorum.
 func (op *operation) prepare(ctx context.Context, b agree.Ballot) (*view, bool) {
 	q := op.l.quorums
 	start := time.Now()
-	answers := op.e.ask(ctx, round{si: op.o.si, servers: op.servers, least: q.Classic, look: look(op.o.fingerprint),
+	answers := op.e.ask(ctx, round{si: op.o.si, servers: op.servers, least: q.Classic, look: look(op.o.fingerprint, op.l),
 		request: func(i int) storage.SlotRequest {
-			s := op.servers[i]
-			return storage.SlotRequest{Message: agree.Prepare{Ballot: b}, Enabler: enabler(op.w, s), Fetch: firstFetch,
-				Lease: op.e.cfg.LeaseSecret.Lease(op.o.si, s.TubID), Numbers: op.l.voters[i].shares}
+			return op.promise(i, b)
 		},
 		enough: func(answers []*answer) bool {
-			v := see(op.o.fingerprint, op.l, answers, true)
-			return len(v.answers) >= q.Classic && v.settled() && v.foreignDone()
+			v := see(op.l, answers, true)
+			return v.layout == op.l && len(v.answers) >= q.Classic && v.told() && v.foreignDone()
 		}})
 	op.round = time.Since(start)
 	op.noticed(answers)
-	v := see(op.o.fingerprint, op.l, answers, true)
+	v := see(op.l, answers, true)
+	if v.layout != op.l {
+		op.outdated = true
+		return nil, false
+	}
 	if len(v.answers) < q.Classic {
 		if len(answers)-len(v.errs) < q.Classic {
 			op.starve()
@@ -204,8 +227,9 @@ func (op *operation) prepare(ctx context.Context, b agree.Ballot) (*view, bool) 
 	return v, true
 }
 
-// settleIn decides from promises in ballot b and writes what follows.
-func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
+// settleIn decides from promises in ballot b and writes what follows. next,
+// if not nil, is the list that shall take l's place.
+func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view, next *layout) {
 	d := v.decision
 	if d.Verdict == agree.TooFew || d.Version.Seq < op.o.oldest() && d.Verdict != agree.Possible {
 		op.starve()
@@ -228,6 +252,12 @@ func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
 	if err == nil && !base.id.IsZero() && op.o.privateKey() != nil {
 		err = op.e.complete(op.o, op.l, base)
 	}
+	if err == nil && next != nil && next.raw == nil {
+		err = next.sign(op.o.privateKey())
+	}
+	if err == nil && op.l.raw == nil && next == nil {
+		err = errLayout // known from its successor only
+	}
 	if err != nil {
 		op.reason = err
 		op.starve()
@@ -236,16 +266,16 @@ func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
 	}
 	switch {
 	case d.Verdict == agree.Possible:
-		op.finishOther(ctx, b, v, d, base)
+		op.finishOther(ctx, b, v, d, base, next)
 	case id != d.Version:
 		// A Tahoe-LAFS client wrote it, on top of what it saw.
 		op.e.cfg.Log.Warn("a mutable object was written past lafs's protocol; the foreign version is taken over", "object", op.o.si)
 		base.ancestors = (&version{id: d.Version, ancestors: v.ancestors(d.Version)}).lineage()
-		op.affirm(ctx, b, base)
+		op.affirm(ctx, b, base, next)
 	case op.repairing && base.id.IsZero():
 		op.giveUp(ErrNotFound)
-	case op.repairing || op.mine(base) != nil:
-		op.affirm(ctx, b, base)
+	case op.repairing || op.mine(base) != nil || next != nil:
+		op.affirm(ctx, b, base, next)
 	case len(op.open) > 0 && op.lostTrack(base):
 		op.giveUp(errLostTrack)
 	default:
@@ -254,7 +284,7 @@ func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view) {
 }
 
 // finishOther gets a candidate chosen that may be so already.
-func (op *operation) finishOther(ctx context.Context, b agree.Ballot, v *view, d agree.Decision, w *version) {
+func (op *operation) finishOther(ctx context.Context, b agree.Ballot, v *view, d agree.Decision, w *version, next *layout) {
 	under, err := op.e.load(ctx, op.o, op.w, v, d.Base.Version)
 	if err == nil {
 		err = op.e.complete(op.o, op.l, under)
@@ -265,23 +295,36 @@ func (op *operation) finishOther(ctx context.Context, b agree.Ballot, v *view, d
 		op.back(ctx)
 		return
 	}
-	if op.accept(ctx, b, w, d.Base, under) {
-		op.affirmed(b, w)
+	if op.accept(ctx, b, w, d.Base, under, next) {
+		op.affirmed(ctx, b, w, next)
 	}
 }
 
 // affirm gets a version that is chosen already chosen in ballot b.
-func (op *operation) affirm(ctx context.Context, b agree.Ballot, x *version) {
-	if op.accept(ctx, b, x, agree.Base{Itself: true}, nil) {
-		op.affirmed(b, x)
+func (op *operation) affirm(ctx context.Context, b agree.Ballot, x *version, next *layout) {
+	if op.accept(ctx, b, x, agree.Base{Itself: true}, nil, next) {
+		op.affirmed(ctx, b, x, next)
 	}
 }
 
-// affirmed: x is chosen in b.
-func (op *operation) affirmed(b agree.Ballot, x *version) {
+// affirmed: x is chosen in b, and so is next, if it is not nil.
+func (op *operation) affirmed(ctx context.Context, b agree.Ballot, x *version, next *layout) {
+	if next != nil {
+		if op.move(ctx, next, x); !op.finished {
+			if a := op.mine(x); a != nil {
+				op.ack(a)
+			}
+		}
+		return
+	}
 	op.chosen(x, b, true)
+	op.goOn(ctx, b, x)
+}
+
+// goOn: x is chosen in b, and can be written on.
+func (op *operation) goOn(ctx context.Context, b agree.Ballot, x *version) {
 	if op.repairing {
-		op.finished = true
+		op.mended(ctx)
 		return
 	}
 	if a := op.mine(x); a != nil {
@@ -305,7 +348,7 @@ func (op *operation) writeOn(ctx context.Context, b agree.Ballot, x *version) {
 			return
 		}
 		// What is open must be known dead before the changes have failed.
-		op.affirm(ctx, b, x)
+		op.affirm(ctx, b, x, nil)
 		return
 	}
 	a, err := op.attempt(x, data, results, b)
@@ -313,17 +356,18 @@ func (op *operation) writeOn(ctx context.Context, b agree.Ballot, x *version) {
 		op.giveUp(err)
 		return
 	}
-	if op.accept(ctx, b, a.version, agree.Base{Version: x.id}, x) {
+	if op.accept(ctx, b, a.version, agree.Base{Version: x.id}, x, nil) {
 		op.chosen(a.version, b, true)
 		op.ack(a)
 	}
 }
 
-// accept asks for votes in ballot b; if it is false, the operation has
-// waited for its next try.
-func (op *operation) accept(ctx context.Context, b agree.Ballot, v *version, base agree.Base, under *version) bool {
+// accept asks for votes in ballot b, for next too if it is not nil; if it is
+// false, the operation has waited for its next try.
+func (op *operation) accept(ctx context.Context, b agree.Ballot, v *version, base agree.Base, under *version, next *layout) bool {
+	with := cmp.Or(next, op.l)
 	answers := op.send(ctx, op.l.quorums.Classic, func(i int) storage.SlotRequest {
-		req := op.install(i, agree.Accept{Ballot: b, Version: v.id, Base: base}, v)
+		req := op.install(i, agree.Accept{Ballot: b, Version: v.id, Base: base}, v, with)
 		if under != nil {
 			req.Base = under.sharesOf(op.l.voters[i])
 		}

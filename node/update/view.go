@@ -1,6 +1,7 @@
 package update
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 
@@ -20,13 +21,20 @@ type part struct {
 	header  *mutable.Header
 	server  grid.Server
 	foreign bool
+	kept    bool // beside the share that readers see
 }
 
-// look proves what an answer says about versions.
-func look(fingerprint hashes.Hash) func(*answer) {
+// look proves what an answer says about versions and the placement list;
+// known is one that is proved already.
+func look(fingerprint hashes.Hash, known *layout) func(*answer) {
 	return func(a *answer) {
+		if known != nil && bytes.Equal(a.Placement, known.raw) {
+			a.layout = known
+		} else if len(a.Placement) > 0 {
+			a.layout, _ = openLayout(fingerprint, a.Placement)
+		}
 		seen := map[agree.VersionID]bool{}
-		gather := func(set map[storage.ShareNumber]storage.SlotShare, foreign bool) {
+		gather := func(set map[storage.ShareNumber]storage.SlotShare, foreign, kept bool) {
 			for n, s := range set {
 				h, err := mutable.OpenHeader(fingerprint, s.Data)
 				if err != nil || int(n) >= h.Total {
@@ -34,12 +42,12 @@ func look(fingerprint hashes.Hash) func(*answer) {
 				}
 				v := storage.VersionOf(h)
 				seen[v] = seen[v] || !foreign
-				a.parts = append(a.parts, part{v, n, s, h, a.server, foreign})
+				a.parts = append(a.parts, part{v, n, s, h, a.server, foreign, kept})
 			}
 		}
-		gather(a.Current, a.Foreign)
-		gather(a.Base, false)
-		gather(a.Older, false)
+		gather(a.Current, a.Foreign, false)
+		gather(a.Base, false, true)
+		gather(a.Older, false, true)
 		st := a.State
 		a.counts = (st.Current.IsZero() || seen[st.Current]) &&
 			(st.Committed || st.Base.Itself || st.Base.Version.IsZero() || seen[st.Base.Version])
@@ -52,22 +60,29 @@ func look(fingerprint hashes.Hash) func(*answer) {
 
 // A view is what answers to a reading say together.
 type view struct {
-	answers  []*answer // those that count, of servers on the list
-	parts    []part    // of all
-	errs     []error
-	all      []*answer // of a survey, with those that did not come
-	asked    int       // servers
-	heard    int       // answers without error
-	layout   *layout
-	decision agree.Decision
+	answers []*answer // those that count, of servers on the list
+	parts   []part    // of all
+	errs    []error
+	all     []*answer
+	servers []grid.Server // those asked
+	heard   int           // answers without error
+	// layout is the newest list that was chosen, and decision that of its
+	// servers. The others are those of agree.Finding.
+	layout                    *layout
+	installed, sealed, behind bool
+	next                      *layout
+	decision                  agree.Decision
 	// foreign is the newest version that a Tahoe-LAFS client wrote and that
 	// can be rebuilt, if it is newer than the decision's.
 	foreign agree.VersionID
 }
 
-// see sums answers up. l may be nil; then the list is taken from them.
-func see(fingerprint hashes.Hash, l *layout, answers []*answer, onlyDone bool) *view {
-	v := &view{layout: l}
+// see sums answers up. l is the newest list known to be installed, or nil;
+// answers may tell of a newer one.
+func see(l *layout, answers []*answer, onlyDone bool) *view {
+	v := &view{}
+	var witnesses []agree.Witness
+	layouts := []*layout{l}
 	for _, a := range answers {
 		if a.err != nil {
 			v.errs = append(v.errs, a.err)
@@ -75,30 +90,45 @@ func see(fingerprint hashes.Hash, l *layout, answers []*answer, onlyDone bool) *
 		}
 		v.heard++
 		v.parts = append(v.parts, a.parts...)
-		if v.layout == nil && len(a.Placement) > 0 {
-			if found, err := openLayout(fingerprint, a.Placement); err == nil {
-				v.layout = found
-			}
-		}
 	}
+	overwritten := v.overwritten(answers)
+	counts := func(a *answer) bool {
+		return a.err == nil && a.counts && (a.Done || !onlyDone) && (!a.Lost || overwritten)
+	}
+	for _, a := range answers {
+		if !counts(a) {
+			continue
+		}
+		w := agree.Witness{Server: a.server.ID, State: a.State, Void: a.Lost}
+		if a.layout != nil {
+			w.List = a.layout.list
+			layouts = append(layouts, a.layout, a.layout.before)
+		}
+		witnesses = append(witnesses, w)
+	}
+	var known *agree.List
+	if l != nil {
+		known = l.list
+	}
+	f := agree.Find(known, witnesses)
+	of := func(list *agree.List) *layout {
+		i := slices.IndexFunc(layouts, func(l *layout) bool { return l != nil && l.list == list })
+		if i < 0 {
+			return nil
+		}
+		return layouts[i]
+	}
+	v.layout, v.next, v.decision = of(f.List), of(f.Next), f.Decision
+	v.installed, v.sealed, v.behind = f.Installed, f.Sealed, f.Behind
 	if v.layout == nil {
 		v.foreign = v.newestForeign(agree.VersionID{})
 		return v
 	}
-	var states []agree.State
-	overwritten := v.overwritten(answers)
 	for _, a := range answers {
-		if a.err != nil || !a.counts || !a.Done && onlyDone || !v.layout.has(a.server.ID) || a.Lost && !overwritten {
-			continue
+		if counts(a) && v.layout.has(a.server.ID) {
+			v.answers = append(v.answers, a)
 		}
-		st := a.State
-		if a.Lost {
-			st = agree.State{Promised: st.Promised}
-		}
-		v.answers = append(v.answers, a)
-		states = append(states, st)
 	}
-	v.decision = agree.Decide(v.layout.quorums, states)
 	if v.decision.Verdict == agree.Chosen || v.decision.Verdict == agree.Previous {
 		v.foreign = v.newestForeign(v.decision.Version)
 	}
@@ -120,12 +150,17 @@ func (v *view) overwritten(answers []*answer) bool {
 	})
 }
 
-func (l *layout) has(id string) bool {
-	return slices.ContainsFunc(l.voters, func(v voter) bool { return v.id == id })
-}
+func (l *layout) has(id string) bool { return l.list.Has(id) }
+
+// halfMoved: the list is about to be replaced, or was, and the servers of
+// the newer one may not have what they begin with.
+func (v *view) halfMoved() bool { return v.sealed || !v.installed }
 
 // settled: the newest version is known and can be rebuilt.
-func (v *view) settled() bool {
+func (v *view) settled() bool { return v.told() && !v.behind }
+
+// told is settled for who has promises: no list that follows concerns it.
+func (v *view) told() bool {
 	d := v.decision
 	return v.layout != nil && (d.Verdict == agree.Chosen || d.Verdict == agree.Previous) && v.has(d.Version)
 }

@@ -58,8 +58,9 @@ type Decision struct {
 // A server that has nothing of an object that others have is not counted,
 // once the object has more than a first version that is being written: it
 // may have voted, and dropped its shares when their lease ended.
-func Decide(q Quorums, states []State) Decision {
-	states = remembering(states)
+func Decide(q Quorums, states []State) Decision { return decide(q, remembering(states)) }
+
+func decide(q Quorums, states []State) Decision {
 	if len(states) < q.Read {
 		return Decision{Verdict: TooFew}
 	}
@@ -87,10 +88,11 @@ func Decide(q Quorums, states []State) Decision {
 
 // remembering leaves out the servers that may have forgotten.
 func remembering(states []State) []State {
+	states = slices.Clone(states)
 	if !slices.ContainsFunc(states, State.grown) {
 		return states
 	}
-	return slices.DeleteFunc(slices.Clone(states), func(s State) bool { return s.Accepted == (Ballot{}) })
+	return slices.DeleteFunc(states, func(s State) bool { return s.Accepted == (Ballot{}) })
 }
 
 // grown says that the object is past the making of its first version.

@@ -90,6 +90,9 @@ type Witness struct {
 	// List is the one recorded with the vote; nil for none, or one that is
 	// not to be trusted.
 	List *List
+	// Void: what the server voted for was overwritten, and does not count. It
+	// is then a server that has promised, and voted for nothing.
+	Void bool
 }
 
 // voted returns the list that the vote was given in, and the one that it
@@ -97,7 +100,7 @@ type Witness struct {
 func (w Witness) voted() (list, next *List) {
 	g := w.State.Accepted.Generation()
 	switch l := w.List; {
-	case l == nil || w.State.Accepted == (Ballot{}):
+	case l == nil || w.Void || w.State.Accepted == (Ballot{}):
 	case g == l.Generation:
 		return l, nil
 	case l.Before != nil && g == l.Before.Generation:
@@ -142,24 +145,30 @@ func Find(known *List, witnesses []Witness) Finding {
 	if f.List == nil {
 		return f
 	}
-	states, voted := f.count(witnesses)
+	states, void, voted := f.count(witnesses)
 	f.Installed = f.Installed || voted >= f.List.Quorums.Classic
 	if f.List.Generation > 0 && voted == 0 {
 		return f
 	}
-	f.Decision = Decide(f.List.Quorums, states)
+	f.Decision = decide(f.List.Quorums, append(remembering(states), void...))
 	if f.Verdict == Chosen || f.Verdict == Possible {
 		f.succeed(witnesses)
 	}
 	return f
 }
 
-// count gathers the states of the list's servers. voted is how many of them
-// have voted in it.
-func (f *Finding) count(witnesses []Witness) (states []State, voted int) {
+// count gathers the states of the list's servers, apart those that are void.
+// voted is how many of them have voted in it.
+func (f *Finding) count(witnesses []Witness) (states, void []State, voted int) {
 	g := f.List.Generation
 	for _, w := range witnesses {
 		at := w.State.Accepted
+		if w.Void {
+			if f.List.Has(w.Server) {
+				void = append(void, State{Promised: w.State.Promised})
+			}
+			continue
+		}
 		if at.Generation() == g && (w.State.Committed || First(g).Less(at)) {
 			f.Installed = true
 		}
@@ -171,13 +180,13 @@ func (f *Finding) count(witnesses []Witness) (states []State, voted int) {
 			voted++
 		}
 	}
-	return states, voted
+	return states, void, voted
 }
 
 // succeed looks for the list that was voted for with the version.
 func (f *Finding) succeed(witnesses []Witness) {
 	for _, w := range witnesses {
-		if !f.List.Has(w.Server) || w.State.Accepted != f.Ballot || w.State.Current != f.Version {
+		if !f.List.Has(w.Server) || w.Void || w.State.Accepted != f.Ballot || w.State.Current != f.Version {
 			continue
 		}
 		if _, next := w.voted(); next != nil {
@@ -190,7 +199,7 @@ func (f *Finding) succeed(witnesses []Witness) {
 	f.Sealed, f.Sure = f.Sure, false
 	told := 0
 	for _, w := range witnesses {
-		if f.Next.Has(w.Server) && w.State.Accepted != (Ballot{}) {
+		if f.Next.Has(w.Server) && !w.Void && w.State.Accepted != (Ballot{}) {
 			told++
 		}
 	}

@@ -75,9 +75,9 @@ type SlotRequest struct {
 	// Ancestors of the installed version, newest first, at most
 	// MaxAncestors.
 	Ancestors []agree.VersionID
-	// Placement is recorded with the first message that installs shares, and
-	// given back with every answer. The server does not read it. At most
-	// MaxPlacement bytes.
+	// Placement is the placement list that is voted for with the version. It
+	// is recorded as agree.Recorded says, and given back with every answer.
+	// The server does not read it. At most MaxPlacement bytes.
 	Placement []byte
 	// Fetch is how many bytes of each share held the answer shall bring,
 	// from byte From on; shares that are longer come cut. All answers of one

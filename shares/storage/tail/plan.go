@@ -44,14 +44,19 @@ type file struct {
 func (s *Slots) plan(ctx context.Context, si caps.StorageIndex, old *slot, req *storage.SlotRequest) (*change, error) {
 	c := &change{old: old, files: map[storage.ShareNumber]*file{}}
 	after, done := old.state.Apply(req.Message)
-	if !done || after != old.state && old.refuses(req.Message) {
+	var placement []byte
+	if old.top != nil {
+		placement = old.top.placement
+	}
+	list, agreed := agree.Recorded(req.Message, old.state, after, placement, req.Placement)
+	if !done || !agreed || after != old.state && old.refuses(req.Message) {
 		return c, nil
 	}
 	c.done = true
 	next := record{state: after, step: 1}
 	if old.top != nil {
 		next.step = old.top.step + 1
-		next.ancestors, next.placement = old.top.ancestors, old.top.placement
+		next.ancestors, next.placement = old.top.ancestors, placement
 	}
 	rand.Read(next.nonce[:]) // it never fails
 	v, installs := installed(req.Message, after)
@@ -60,9 +65,7 @@ func (s *Slots) plan(ctx context.Context, si caps.StorageIndex, old *slot, req *
 		if after.Current != old.state.Current {
 			next.ancestors = req.Ancestors
 		}
-		if len(next.placement) == 0 {
-			next.placement = req.Placement
-		}
+		next.placement = list
 		if err := c.install(ctx, s, si, req, v, after); err != nil {
 			return nil, err
 		}
