@@ -17,7 +17,24 @@ type Status struct {
 	// Defences says what Tor was asked to do for our services against floods;
 	// empty while none is published.
 	Defences string
+	// Circuits says whether Tor has circuits through its network.
+	Circuits Known
+	// Services are those of our own that are to be published, Published
+	// those of them whose descriptor has been taken by one of Tor's
+	// directories at least. Uploads and FailedUploads count the directories
+	// that took one, and that did not, since the connection to Tor was made.
+	Services, Published, Uploads, FailedUploads int
 }
+
+// A Known is something that may be not known.
+type Known uint8
+
+// What may be known.
+const (
+	Unknown Known = iota
+	No
+	Yes
+)
 
 // Ready reports whether the network can carry traffic, as far as it knows.
 func (s Status) Ready() bool { return s.Warning == "" && (s.Bootstrap == 100 || s.Bootstrap == -1) }

@@ -23,6 +23,8 @@ type service struct {
 
 	on       *session // to which ADD_ONION went; nil: to none
 	uploaded bool     // on that session
+	uploads  int      // directories that took the descriptor, on that session
+	failed   int      // and those that did not
 	once     bool     // ever published
 	err      error    // why Tor will not have it at all
 	retryAt  time.Time
@@ -204,7 +206,7 @@ func (t *Tor) add(s *session, svc *service) time.Duration {
 	if err == nil {
 		// Before the request: its events may come before its answer.
 		t.mu.Lock()
-		svc.on, svc.uploaded = s, false
+		svc.on, svc.uploaded, svc.uploads, svc.failed = s, false, 0, 0
 		t.mu.Unlock()
 		err = t.strongest(func(options string) error {
 			_, err := s.request(addOnion(svc.key, options, svc.ports, svc.targets))
@@ -283,12 +285,18 @@ func addOnion(key *onion.Key, options string, ports []uint16, targets []*listene
 // descriptor takes in an HS_DESC event: action, address, and more. t.mu is
 // held.
 func (t *Tor) descriptor(s *session, f []string) {
-	if f[0] != "UPLOADED" {
+	svc := t.services[strings.TrimSuffix(f[1], ".onion")+".onion"]
+	if svc == nil || svc.on != s {
 		return
 	}
-	svc := t.services[strings.TrimSuffix(f[1], ".onion")+".onion"]
-	if svc != nil && svc.on == s && !svc.uploaded {
-		svc.uploaded = true
-		t.log.Info("onion service published", "service", svc.short)
+	switch f[0] {
+	case "FAILED":
+		svc.failed++
+	case "UPLOADED":
+		svc.uploads++
+		if !svc.uploaded {
+			svc.uploaded = true
+			t.log.Info("onion service published", "service", svc.short)
+		}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -261,4 +263,73 @@ func TestListenEndsWithContext(t *testing.T) {
 			t.Errorf("Listen on %v: no error", s.Ports)
 		}
 	}
+}
+
+// until waits for a status.
+func (t *Tor) until(cond func(onion.Status) bool) {
+	for {
+		t.mu.Lock()
+		changed := t.changed
+		t.mu.Unlock()
+		if cond(t.Status()) {
+			return
+		}
+		<-changed
+	}
+}
+
+// A Tor that died: who dials is told at once, and again when it is back.
+func TestDialWhileTorIsGone(t *testing.T) {
+	f := newControl(t, &fakeControl{})
+	n := startOn(t, f, bare())
+	gone := f.path + ".gone"
+	if err := os.Rename(f.path, gone); err != nil {
+		t.Fatal(err)
+	}
+	f.cut()
+	n.until(func(s onion.Status) bool { return strings.Contains(s.Warning, "does not run") })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	key, _ := testKey(t)
+	a, err := key.Addr(80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Dial(ctx, a, onion.NewLane()); !errors.Is(err, onion.ErrTorDown) || ctx.Err() != nil {
+		t.Errorf("Dial: got %v, want ErrTorDown and no wait", err)
+	}
+	if err := os.Rename(gone, f.path); err != nil {
+		t.Fatal(err)
+	}
+	n.until(onion.Status.Ready)
+}
+
+// TestServiceStatus: what Tor tells of our own services is counted, and of
+// others' not.
+func TestServiceStatus(t *testing.T) {
+	key, id := testKey(t)
+	f := newControl(t, &fakeControl{answer: func(line string) (string, bool) {
+		switch {
+		case strings.HasPrefix(line, "ADD_ONION "):
+			return "650 HS_DESC FAILED " + id + " NO_AUTH $x REASON=UPLOAD_REJECTED\r\n" +
+				"650 HS_DESC UPLOADED otherotherotherotherotherotherotherotherotherotherother UNKNOWN $x\r\n" +
+				"650 STATUS_CLIENT NOTICE CIRCUIT_ESTABLISHED\r\n" +
+				"650 HS_DESC UPLOADED " + id + " UNKNOWN $x\r\n650 HS_DESC UPLOADED " + id + " UNKNOWN $y\r\n" +
+				"250-ServiceID=" + id + "\r\n250 OK\r\n", true
+		case line == "GETINFO status/circuit-established":
+			return "250-status/circuit-established=0\r\n250 OK\r\n", true
+		}
+		return "", false
+	}})
+	n := startOn(t, f, bare())
+	if _, err := n.Listen(t.Context(), onion.Service{Key: key, Ports: []uint16{80}}); err != nil {
+		t.Fatal(err)
+	}
+	// Listen returns with the first of the events.
+	n.until(func(s onion.Status) bool { return s.Uploads == 2 })
+	if s := n.Status(); s.Services != 1 || s.Published != 1 || s.Uploads != 2 || s.FailedUploads != 1 || s.Circuits != onion.Yes {
+		t.Errorf("Status: got %+v", s)
+	}
+	f.cut()
+	f.await("ADD_ONION", 2)
 }

@@ -17,9 +17,9 @@ const (
 // adopt makes s the session in use.
 func (t *Tor) adopt(s *session) {
 	t.mu.Lock()
-	t.up = s
+	t.up, t.gone = s, false
 	t.socks, t.socksErr = s.socks, s.socksErr
-	t.status.Version = s.version
+	t.status.Version, t.status.Circuits = s.version, onion.Unknown
 	t.status.Bootstrap, t.status.Summary, t.status.Warning = s.bootstrap.Bootstrap, s.bootstrap.Summary, s.bootstrap.Warning
 	t.change()
 	t.mu.Unlock()
@@ -47,7 +47,7 @@ func (t *Tor) supervise(ctx context.Context, s *session) {
 			s = nil
 			if ctx.Err() == nil {
 				t.log.Warn("Tor is not back yet", "err", err)
-				t.warn(scrub(err.Error()))
+				t.missing(scrub(err.Error()))
 			}
 			continue
 		}
@@ -64,6 +64,7 @@ func (t *Tor) serve(ctx context.Context, s *session) {
 		t.log.Warn("Tor does not tell its events", "err", err)
 	}
 	t.refresh(s)
+	t.circuits(s)
 	for {
 		retry := time.NewTimer(t.sync(s))
 		select {
@@ -83,7 +84,9 @@ func (t *Tor) serve(ctx context.Context, s *session) {
 // refresh asks for the progress once more: what happened before the events
 // were asked for came as no event.
 func (t *Tor) refresh(s *session) {
-	before := t.Status()
+	t.mu.Lock()
+	before := t.status
+	t.mu.Unlock()
 	phase, err := s.info("status/bootstrap-phase")
 	if err != nil {
 		return
@@ -97,6 +100,27 @@ func (t *Tor) refresh(s *session) {
 	}
 }
 
+// circuits asks whether there are any, once: from then on events tell. A
+// filter is not asked: it would log what is not in its profile.
+func (t *Tor) circuits(s *session) {
+	if s.filtered {
+		return
+	}
+	text, err := s.info("status/circuit-established")
+	if err != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.up == s && t.status.Circuits == onion.Unknown {
+		t.status.Circuits = onion.No
+		if text == "1" {
+			t.status.Circuits = onion.Yes
+		}
+		t.change()
+	}
+}
+
 // lost says that s is over.
 func (t *Tor) lost(s *session) {
 	t.mu.Lock()
@@ -105,7 +129,7 @@ func (t *Tor) lost(s *session) {
 		return
 	}
 	t.up = nil
-	t.status.Bootstrap = 0
+	t.status.Bootstrap, t.status.Circuits = 0, onion.No
 	t.status.Summary = ""
 	t.status.Warning = "the connection to Tor was lost; trying again"
 	for _, svc := range t.services {
@@ -117,10 +141,12 @@ func (t *Tor) lost(s *session) {
 	}
 }
 
-func (t *Tor) warn(text string) {
+// missing says that Tor could not be reached again, and why.
+func (t *Tor) missing(why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.status.Warning = text
+	t.gone = true
+	t.status.Warning = "it does not run: " + why
 	t.change()
 }
 
@@ -136,6 +162,10 @@ func (t *Tor) event(s *session, code, text string) {
 	switch {
 	case code == "STATUS_CLIENT" && len(f) > 1 && f[1] == "BOOTSTRAP":
 		t.status = bootstrapStatus(t.status, f)
+	case code == "STATUS_CLIENT" && len(f) > 1 && f[1] == "CIRCUIT_ESTABLISHED":
+		t.status.Circuits = onion.Yes
+	case code == "STATUS_CLIENT" && len(f) > 1 && f[1] == "CIRCUIT_NOT_ESTABLISHED":
+		t.status.Circuits = onion.No
 	case code == "NETWORK_LIVENESS" && len(f) > 0:
 		t.status = liveness(t.status, f[0])
 	case code == "HS_DESC" && len(f) > 1:

@@ -73,6 +73,7 @@ type Tor struct {
 	changed   chan struct{} // closed and replaced on every change of what mu guards
 	closed    bool
 	up        *session // nil while there is none
+	gone      bool     // it was lost, and an attempt to come back failed
 	socks     endpoint // zero when unknown
 	socksErr  error    // why socks is unknown
 	status    onion.Status
@@ -138,7 +139,16 @@ func (t *Tor) start(from source, first *session) {
 func (t *Tor) Status() onion.Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.status
+	st := t.status
+	for _, svc := range t.services {
+		st.Services++
+		st.Uploads += svc.uploads
+		st.FailedUploads += svc.failed
+		if svc.uploaded {
+			st.Published++
+		}
+	}
+	return st
 }
 
 // Close withdraws the services, closes their listeners, stops our own tor
@@ -196,11 +206,14 @@ func (t *Tor) ready(ctx context.Context) (endpoint, error) {
 	defer limit.Stop()
 	for {
 		t.mu.Lock()
-		closed, up, socks, socksErr, status, changed := t.closed, t.up, t.socks, t.socksErr, t.status, t.changed
+		closed, up, gone, socks, socksErr, status, changed := t.closed, t.up, t.gone, t.socks, t.socksErr, t.status, t.changed
 		t.mu.Unlock()
 		switch {
 		case closed:
 			return endpoint{}, onion.ErrClosed
+		case gone:
+			// Who waits for a Tor that died would wait for a person.
+			return endpoint{}, fmt.Errorf("%w (%s)", onion.ErrTorDown, describe(status))
 		case status.Bootstrap == -1:
 			return socks, nil
 		case up != nil && status.Bootstrap == 100 && socks.zero():

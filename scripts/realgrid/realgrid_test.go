@@ -285,7 +285,15 @@ func TestTorDies(t *testing.T) {
 		if _, err := w.get(ctx, 1, cap); err == nil {
 			t.Errorf("tor %d is dead, and yet the file came", i)
 		} else if i == 0 {
-			t.Logf("what a person reads: %v", err)
+			// Of its own Tor a client knows at once, and says what to do.
+			if ctx.Err() != nil {
+				t.Errorf("the get waited for a Tor that is dead: %v", err)
+			}
+			for _, words := range []string{"Tor is not running", "Try again when it is back", "lafs status"} {
+				if !strings.Contains(err.Error(), words) {
+					t.Errorf("get while Tor is dead: got %v, want %q in it", err, words)
+				}
+			}
 		}
 		cancel()
 		if err := w.net.RestartClient(t.Context(), tor); err != nil {
