@@ -133,6 +133,67 @@ func TestBrokenRules(t *testing.T) {
 		{"deciding on too few states", func(r *rules) {
 			r.quorums = func(q agree.Quorums) agree.Quorums { q.Read = 1; return q }
 		}},
+
+		// More of what servers do.
+		{"a promise is taken back", func(r *rules) {
+			r.apply = func(s agree.State, m agree.Message) (agree.State, bool) {
+				if p, ok := m.(agree.Prepare); ok {
+					s.Promised = p.Ballot
+					return s, true
+				}
+				return s.Apply(m)
+			}
+		}},
+		{"a vote is no promise", func(r *rules) {
+			r.apply = func(s agree.State, m agree.Message) (agree.State, bool) {
+				next, done := s.Apply(m)
+				switch m.(type) {
+				case agree.Fast, agree.Accept:
+					next.Promised = s.Promised
+				}
+				return next, done
+			}
+		}},
+		{"what was known to be chosen stays so when it changes", func(r *rules) {
+			r.apply = func(s agree.State, m agree.Message) (agree.State, bool) {
+				next, done := s.Apply(m)
+				next.Committed = next.Committed || s.Committed
+				return next, done
+			}
+		}},
+		{"promises do not survive a restart", func(r *rules) { r.restart = true }},
+
+		// More of the decision rule.
+		{"only votes of the highest ballot are counted", holding(func(w agree.Witness, f *agree.Finding) bool {
+			return w.State.Accepted == f.Ballot && w.State.Current == f.Version
+		})},
+		{"what is kept as base is not counted", holding(func(w agree.Witness, f *agree.Finding) bool {
+			return w.State.Current == f.Version
+		})},
+		{"what says that it is itself chosen is not believed", deciding(func(f *agree.Finding, list []agree.Witness) {
+			if f.Verdict != agree.Chosen || f.Sure {
+				return
+			}
+			f.Verdict, f.Version = agree.Previous, agree.VersionID{}
+		})},
+		{"what can not have been chosen is taken for chosen", deciding(func(f *agree.Finding, list []agree.Witness) {
+			if f.Verdict != agree.Previous {
+				return
+			}
+			for _, w := range list {
+				if w.State.Accepted == f.Ballot {
+					f.Verdict, f.Version, f.Sure = agree.Chosen, w.State.Current, true
+				}
+			}
+		})},
+
+		// What clients do.
+		{"acknowledging with a vote too few", func(r *rules) { r.client.eager = true }},
+		{"asking for votes with a promise too few", func(r *rules) { r.client.hasty = true }},
+		{"an open version is dropped when another is chosen somewhere", func(r *rules) { r.client.hopeful = true }},
+		{"not done, while a version is open", func(r *rules) { r.client.denies = true }},
+		{"two ballots are the same", func(r *rules) { r.client.twins = true }},
+		{"a version that may be chosen is written over", func(r *rules) { r.client.stubborn = true }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := sound()
@@ -144,6 +205,40 @@ func TestBrokenRules(t *testing.T) {
 			t.Logf("schedule %d: %s", n-1, fault)
 		})
 	}
+}
+
+// deciding changes what is found.
+func deciding(change func(f *agree.Finding, list []agree.Witness)) func(*rules) {
+	return func(r *rules) {
+		r.find = func(l *agree.List, list []agree.Witness) agree.Finding {
+			f := agree.Find(l, list)
+			change(&f, list)
+			return f
+		}
+	}
+}
+
+// holding takes a version for one that may be chosen only if enough servers
+// hold it in the way that counts says.
+func holding(counts func(w agree.Witness, f *agree.Finding) bool) func(*rules) {
+	return deciding(func(f *agree.Finding, list []agree.Witness) {
+		if f.Verdict != agree.Possible {
+			return
+		}
+		held := 0
+		for _, w := range list {
+			if counts(w, f) {
+				held++
+			}
+		}
+		quorum := f.List.Quorums.Classic
+		if f.Ballot.IsFast() {
+			quorum = f.List.Quorums.Fast
+		}
+		if held+f.List.Quorums.Servers-len(list) < quorum {
+			f.Verdict, f.Version = agree.Previous, f.Base.Version
+		}
+	})
 }
 
 // TestBrokenMoves is TestBrokenRules for the rules by which a list is

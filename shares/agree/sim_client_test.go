@@ -39,7 +39,7 @@ func (c *client) run(yield func(struct{}) bool) {
 		if !c.modify(o, c.sim.moving && c.sim.rng.IntN(3) == 0, pause) {
 			return
 		}
-		if o.outcome == "unknown" && len(o.versions) == 0 {
+		if o.outcome == "unknown" && (len(o.versions) == 0 || c.sim.client.denies) {
 			o.outcome = "not done"
 		}
 	}
@@ -210,6 +210,14 @@ func (c *client) successor() string {
 	return s.newList(append(on[out:len(on):len(on)], off[:in]...), c.list)
 }
 
+// less is one, if so.
+func less(so bool) int {
+	if so {
+		return 1
+	}
+	return 0
+}
+
 // modify is section 4 of the design, without its waits: the schedule is
 // hostile enough. It is false when the simulation is being torn down. moves:
 // the list is to be replaced on the way.
@@ -238,7 +246,7 @@ func (c *client) modify(o *op, moves bool, pause func() bool) bool {
 			if !ok {
 				return false
 			}
-			if yes(answers) >= s.lists[c.list].Quorums.Fast {
+			if yes(answers) >= s.lists[c.list].Quorums.Fast-less(s.client.eager) {
 				ack(u)
 				learn(u, c.ballot.Next())
 				return true
@@ -274,8 +282,8 @@ func (c *client) modify(o *op, moves bool, pause func() bool) bool {
 				}
 				return true
 			}
-			if f.Sure {
-				open = slices.DeleteFunc(open, func(u agree.VersionID) bool { return !f.Ballot.Less(ballots[u]) })
+			if f.Sure || s.client.hopeful {
+				open = slices.DeleteFunc(open, func(u agree.VersionID) bool { return s.client.hopeful || !f.Ballot.Less(ballots[u]) })
 			}
 			if f.Sure && len(open) == 0 && !moves {
 				c.known, c.version, c.ballot = true, f.Version, f.Ballot
@@ -284,18 +292,24 @@ func (c *client) modify(o *op, moves bool, pause func() bool) bool {
 		}
 
 		b := agree.Classic(s.lists[c.list].Generation, c.maxN, 0, s.rng.Uint64())
+		if s.client.twins {
+			b.Nonce = 0
+		}
 		answers, ok := c.ask(agree.Prepare{Ballot: b}, "", c.voters(c.list), pause)
 		if !ok {
 			return false
 		}
-		if yes(answers) < s.lists[c.list].Quorums.Classic {
+		if yes(answers) < s.lists[c.list].Quorums.Classic-less(s.client.hasty) {
 			continue
 		}
 		f = s.find(s.lists[c.list], s.witnesses(answers, true))
+		if s.client.stubborn && f.Verdict == agree.Possible {
+			f.Verdict, f.Version = agree.Previous, f.Base.Version
+		}
 		if f.List != s.lists[c.list] || f.Verdict == agree.TooFew {
 			continue // it was moved; or too many have nothing, and may have forgotten
 		}
-		if f.Verdict != agree.Possible && !f.Version.IsZero() && holders(answers, f.Version) < s.needed {
+		if f.Verdict != agree.Possible && !f.Version.IsZero() && holders(answers, f.Version) < s.needed && s.client == (clientRules{}) {
 			s.fault = fmt.Sprintf("version %d is to be built on, and a quorum does not hold it", f.Version.Seq)
 			return false
 		}
@@ -330,7 +344,7 @@ func (c *client) modify(o *op, moves bool, pause func() bool) bool {
 		if answers, ok = c.ask(m, list, c.voters(c.list), pause); !ok {
 			return false
 		}
-		if yes(answers) < s.lists[c.list].Quorums.Classic {
+		if yes(answers) < s.lists[c.list].Quorums.Classic-less(s.client.eager) {
 			continue
 		}
 		if list != c.list {

@@ -19,6 +19,8 @@ type rules struct {
 	quorums  func(agree.Quorums) agree.Quorums
 	dropOpen bool // forget open versions on a classic decision
 	amnesia  bool // servers forget their state now and then
+	restart  bool // servers forget what they promised now and then
+	client   clientRules
 	// Broken changes of the list.
 	hasty   bool // install before the seal is chosen
 	careful bool // take a new ballot for every install
@@ -31,6 +33,16 @@ func sound() rules {
 		recorded: agree.Recorded,
 		quorums:  func(q agree.Quorums) agree.Quorums { return q },
 	}
+}
+
+// clientRules are what a client does wrong.
+type clientRules struct {
+	eager    bool // acknowledge with one vote too few
+	hasty    bool // ask for votes with one promise too few
+	hopeful  bool // drop open versions where another is chosen, but not for sure in their ballot
+	denies   bool // say "not done" while a version is open
+	twins    bool // make no ballot unlike all others
+	stubborn bool // vote anew for the base instead of a version that may be chosen
 }
 
 // A sim is one schedule: servers, clients, and messages that are late, lost
@@ -251,6 +263,9 @@ func (s *sim) trouble() {
 		if n > len(s.lists[list].Voters)-s.true[list].Classic {
 			s.down[i] = false
 		}
+	}
+	if s.restart {
+		s.servers[i].Promised = s.servers[i].Accepted
 	}
 	if s.amnesia {
 		s.servers[i], s.recs[i] = agree.State{}, ""
