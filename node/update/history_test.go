@@ -15,6 +15,7 @@ import (
 
 	"lafs/node/update"
 	"lafs/shares/caps"
+	"lafs/shares/mutable"
 )
 
 // A kind of operation on a text of entries.
@@ -103,17 +104,28 @@ func TestHistories(t *testing.T) {
 	if n := long(t); n > 0 {
 		schedules = n
 	}
-	playHistories(t, schedules, func(int) int { return 0 })
+	playHistories(t, schedules, func(*history) {})
 }
 
-// playHistories plays schedules; plain says how many servers of each know
-// only Tahoe-LAFS's protocol.
-func playHistories(t *testing.T, schedules int, plain func(seed int) int) {
+// TestHistoriesOfAdopted is TestHistories of an object that a Tahoe-LAFS
+// client made, and that engines take over at once. What servers hold is not
+// looked at: there may be several placement lists for a while.
+func TestHistoriesOfAdopted(t *testing.T) {
+	schedules := 40
+	if n := long(t); n > 0 {
+		schedules = n
+	}
+	playHistories(t, schedules, func(h *history) { h.adopted = true })
+}
+
+// playHistories plays schedules that change makes special.
+func playHistories(t *testing.T, schedules int, change func(*history)) {
 	dir := tmpDir(t)
 	var sum history
 	for seed := range schedules {
 		synctest.Test(t, func(t *testing.T) {
-			h := &history{t: t, seed: uint64(seed), plain: plain(seed), rng: rand.New(rand.NewPCG(uint64(seed), 3))}
+			h := &history{t: t, seed: uint64(seed), rng: rand.New(rand.NewPCG(uint64(seed), 3))}
+			change(h)
 			h.run(dir)
 			sum.done, sum.unknown, sum.undone, sum.versions = sum.done+h.done, sum.unknown+h.unknown, sum.undone+h.undone, sum.versions+h.versions
 		})
@@ -128,10 +140,13 @@ type history struct {
 	t     *testing.T
 	seed  uint64
 	plain int // servers that know only Tahoe-LAFS's protocol
-	rng   *rand.Rand
-	rtt   time.Duration
-	g     *storeGrid
-	l     *ledger
+	// adopted: a Tahoe-LAFS client made the object, and nobody has written
+	// its placement list yet.
+	adopted bool
+	rng     *rand.Rand
+	rtt     time.Duration
+	g       *storeGrid
+	l       *ledger
 
 	start                           time.Time
 	mu                              sync.Mutex
@@ -149,15 +164,20 @@ func (h *history) run(dir string) {
 	h.g = newStoreGrid(h.t, dir, shape.servers, min(h.plain, shape.servers), h.rtt, h.seed)
 	defer h.g.close()
 	key := keys()[h.rng.IntN(4)]
-	h.l = follow(h.g, key, shape.needed, shape.total)
+	if !h.adopted {
+		h.l = follow(h.g, key, shape.needed, shape.total)
+	}
 	var engines []*update.Engine
 	for range 2 + h.rng.IntN(3) {
 		e, _ := h.g.client(shape.needed, shape.total, h.seed)
 		defer e.Close()
 		engines = append(engines, e)
 	}
-	w, err := engines[0].Create(h.t.Context(), update.CreateOptions{Key: key}, nil)
-	if err != nil {
+	w := key.WriteCap(mutable.SDMF)
+	if h.adopted {
+		_, shares := foreignVersion(h.t, key, shape.needed, shape.total, "")
+		putForeign(h.t, h.g, w, shares)
+	} else if _, err := engines[0].Create(h.t.Context(), update.CreateOptions{Key: key}, nil); err != nil {
 		h.t.Fatal(err)
 	}
 	stop := make(chan struct{})

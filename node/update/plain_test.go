@@ -48,7 +48,7 @@ func TestPlainHistories(t *testing.T) {
 	if n := long(t); n > 0 {
 		schedules = n
 	}
-	playHistories(t, schedules, func(seed int) int { return 5 - 3*(seed%2) })
+	playHistories(t, schedules, func(h *history) { h.plain = 5 - 3*int(h.seed%2) })
 }
 
 // TestPlainTrips: round trips on warm sessions to servers that know only

@@ -123,6 +123,10 @@ type loader func(ctx context.Context, o *object, w *caps.MutableWriter, v *view,
 // tell.
 const readTries = 8
 
+// foreignTries is how often a reader asks again for a placement list of an
+// object that a Tahoe-LAFS client made, if it has found few of its shares.
+const foreignTries = 3
+
 // newest finds the newest version and loads it.
 func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version, int64, error) {
 	r, w, err := rights(c)
@@ -142,6 +146,8 @@ func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version,
 			if err := e.absent(v); err != nil {
 				return nil, 0, err
 			}
+		case v.layout == nil && !v.mostOf(v.foreign) && try < foreignTries:
+			// Others may have adopted it, on the servers that are silent.
 		case !v.foreign.IsZero():
 			got, err := load(ctx, o, w, v, v.foreign)
 			return sized(got, err)
@@ -281,7 +287,7 @@ func (e *Engine) follow(ctx context.Context, o *object, w *caps.MutableWriter, l
 		v = see(l, nil, false)
 	}
 	v.servers, v.all = asked, answers
-	if v.layout != nil && v.installed && v.layout.raw != nil {
+	if v.layout != nil && v.installed && !v.doubtful && v.layout.raw != nil {
 		o.learn(v.layout)
 	}
 	return v

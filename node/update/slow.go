@@ -24,7 +24,16 @@ func (op *operation) slow(ctx context.Context) {
 	if v.layout != nil && v.installed && (op.l == nil || op.l.generation < v.layout.generation) {
 		op.l = v.layout
 	}
+	if known := op.o.place(); known == nil {
+		op.l = v.layout
+	} else if op.l == nil || op.l.generation <= known.generation {
+		op.l = known // not one that an adoption began with
+	}
 	switch {
+	case v.doubtful:
+		op.servers = op.e.servers(op.l)
+		op.classic(ctx)
+		return
 	case op.l == nil && !v.foreign.IsZero():
 		op.adopt(ctx, v)
 		return
@@ -172,15 +181,22 @@ func (op *operation) back(ctx context.Context) {
 // classic takes a ballot of its own: it collects promises, decides from
 // them, and writes.
 func (op *operation) classic(ctx context.Context) {
-	b := op.newBallot()
-	v, ok := op.prepare(ctx, b)
-	if !ok {
-		if !op.outdated {
-			op.back(ctx)
+	for range maxRivals {
+		b := op.newBallot()
+		v, ok := op.prepare(ctx, b)
+		if !ok {
+			break
 		}
-		return
+		l := op.rival(v)
+		if l == nil {
+			op.settleIn(ctx, b, v, v.next)
+			return
+		}
+		op.l, op.servers = l, op.e.servers(l)
 	}
-	op.settleIn(ctx, b, v, v.next)
+	if !op.outdated {
+		op.back(ctx)
+	}
 }
 
 // newBallot is a classic one of the list's generation, above all seen.
@@ -375,6 +391,9 @@ func (op *operation) accept(ctx context.Context, b agree.Ballot, v *version, bas
 	})
 	if yes(answers) >= op.l.quorums.Classic {
 		op.starved = 0
+		if next == nil {
+			op.o.learn(op.l)
+		}
 		return true
 	}
 	silent := 0

@@ -13,6 +13,7 @@ import (
 	"lafs/node/grid"
 	"lafs/node/store"
 	"lafs/node/update"
+	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/mutable"
 	"lafs/shares/storage"
@@ -49,6 +50,9 @@ type storeGrid struct {
 	// after runs under mu after each step of a server that may have changed
 	// something; nil: nothing.
 	after func(s *storeServer)
+	// deny, if not nil, says that a step of a client does not reach a server.
+	// It is set before anything is sent.
+	deny func(client, server int, m agree.Message) bool
 }
 
 // A storeServer is one server. Its store answers one request at a time, so
@@ -261,6 +265,10 @@ func (s *storeServer) lives(life int) bool {
 func (l link) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (storage.SlotAnswer, error) {
 	var a storage.SlotAnswer
 	var err error
+	if l.g.deny != nil && l.g.deny(l.client, l.number, req.Message) {
+		travel(l.g.rtt)
+		return a, storage.ErrUnreachable
+	}
 	if fault := l.trip(ctx, func(st *store.Store) { a, err = l.slot(st, si, req) }); fault != nil {
 		return storage.SlotAnswer{}, fault
 	}

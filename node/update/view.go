@@ -70,8 +70,11 @@ type view struct {
 	// servers. The others are those of agree.Finding.
 	layout                    *layout
 	installed, sealed, behind bool
-	next                      *layout
-	decision                  agree.Decision
+	// doubtful: too few have told whether another list has taken this one's
+	// place before anybody went by it; see adopt.
+	doubtful bool
+	next     *layout
+	decision agree.Decision
 	// foreign is the newest version that a Tahoe-LAFS client wrote and that
 	// can be rebuilt, if it is newer than the decision's.
 	foreign agree.VersionID
@@ -81,6 +84,9 @@ type view struct {
 // answers may tell of a newer one.
 func see(l *layout, answers []*answer, onlyDone bool) *view {
 	v := &view{}
+	if l == nil {
+		answers = byVotes(answers)
+	}
 	var witnesses []agree.Witness
 	layouts := []*layout{l}
 	for _, a := range answers {
@@ -99,7 +105,7 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 		if !counts(a) {
 			continue
 		}
-		w := agree.Witness{Server: a.server.ID, State: a.State, Void: a.Lost}
+		w := agree.Witness{Server: a.server.ID, State: a.State, Void: a.Lost || a.foreignOnly()}
 		if a.layout != nil {
 			w.List = a.layout.list
 			layouts = append(layouts, a.layout, a.layout.before)
@@ -128,6 +134,9 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 		if counts(a) && v.layout.has(a.server.ID) {
 			v.answers = append(v.answers, a)
 		}
+	}
+	if l == nil && !v.established() {
+		v.doubtful, v.decision, v.next, v.sealed = true, agree.Decision{}, nil, false
 	}
 	if v.decision.Verdict == agree.Chosen || v.decision.Verdict == agree.Previous {
 		v.foreign = v.newestForeign(v.decision.Version)
