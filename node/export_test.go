@@ -1,5 +1,11 @@
 package node
 
+import (
+	"lafs/node/gateway"
+	"lafs/node/grid"
+	"lafs/node/update"
+)
+
 // CreateTime is createTime, for tests.
 var CreateTime = createTime
 
@@ -8,3 +14,8 @@ type HoldsOnly = holdsOnly
 
 // Convergence is the convergence secret that a Config was loaded with.
 func Convergence(c *Config) string { return string(c.secrets.convergence) }
+
+// NewChecker is what the gateway checks objects with.
+func NewChecker(g *grid.Grid, e *update.Engine, lease *grid.LeaseSecret, servers func() []grid.Server) gateway.Checker {
+	return &checker{grid: g, engine: e, lease: lease, servers: servers}
+}

@@ -94,7 +94,8 @@ func apis(t *testing.T, net *oniontest.Net, servers, clients int) (handlers []ht
 			t.Fatal(err)
 		}
 		o := node.NewObjects(g, e)
-		h, err := gateway.New(gateway.Config{Grid: gateway.OnGrid(g, t.TempDir()), Tree: dirnode.New(o, nil), Mutables: o, Hosts: []string{"node"}})
+		h, err := gateway.New(gateway.Config{Grid: gateway.OnGrid(g, t.TempDir()), Tree: dirnode.New(o, nil), Mutables: o, Hosts: []string{"node"},
+			Checker: node.NewChecker(g, e, lease, all)})
 		if err != nil {
 			t.Fatal(err)
 		}
