@@ -21,7 +21,11 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Count the shares of a file or directory, and repair it",
 		Long: `Ask the servers for the shares of a file or directory, and say how many are there.
 The status is 0 when that could be done, whatever was found, and 1 when a repair
-failed; a verify cap will do.`,
+failed; a verify cap will do.
+
+A repair takes servers that do not answer for half a minute to be lost for good:
+a file that can be changed, or a directory, is moved off them if other servers
+can take its place, or the ones that are left are better off without them.`,
 		Example: `  lafs check tahoe:report.pdf
   lafs check --verify --repair tahoe:report.pdf
   lafs check --raw - < report.cap`,
@@ -29,7 +33,7 @@ failed; a verify cap will do.`,
 	}
 	find := a.finder(cmd)
 	cmd.Flags().BoolVar(&o.verify, "verify", false, "read every byte of every share")
-	cmd.Flags().BoolVar(&o.repair, "repair", false, "make the shares that are missing")
+	cmd.Flags().BoolVar(&o.repair, "repair", false, "make the shares that are missing, elsewhere if need be")
 	cmd.Flags().BoolVar(&o.addLease, "add-lease", false, "renew the leases, or add some")
 	cmd.Flags().BoolVar(&o.raw, "raw", false, "the node's answer, as JSON")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -28,6 +28,7 @@ func Slots(t *testing.T, open func(t *testing.T) storage.Slots, except ...string
 		{"an unknown slot", unknownSlot},
 		{"the first write", firstWrite},
 		{"a fast write keeps the base", fastWrite},
+		{"the placement list goes with the vote", placements},
 		{"promises", promises},
 		{"accepting", accepting},
 		{"shares left out", leftOut},
@@ -178,6 +179,43 @@ func firstWrite(s *slot) {
 		s.Errorf("Slot: got %+v, want %+v", again.State, a.State)
 	}
 	s.has("current", again.Current, v.shares)
+}
+
+func placements(s *slot) {
+	v, w := s.version(1, []byte("one")), s.version(2, []byte("two"))
+	list := func(text string) func(*storage.SlotRequest) {
+		return func(r *storage.SlotRequest) { r.Placement = []byte(text) }
+	}
+	itself := agree.Base{Itself: true}
+	first := agree.First(1)
+	s.send(agree.Fast{New: v.id}, with(v), list("a"))
+	for _, step := range []struct {
+		name string
+		msg  agree.Message
+		with content
+		sent string
+		done bool
+		want string
+	}{
+		{"repeated with another", agree.Fast{New: v.id}, v, "b", true, "a"},
+		{"a seal", agree.Accept{Ballot: ballot1, Version: v.id, Base: itself}, v, "b", true, "b"},
+		{"a fast write by the old list", agree.Fast{Old: v.id, Ballot: ballot1, New: w.id}, w, "a", false, "b"},
+		{"an older vote", agree.Accept{Ballot: agree.Ballot{N: 0, Nonce: 9}, Version: w.id, Base: itself}, w, "a", false, "b"},
+		{"learning something older", agree.Learn{Version: w.id, Ballot: agree.Ballot{Fast: 1}}, w, "a", true, "b"},
+		{"an install", agree.Accept{Ballot: first, Version: v.id, Base: itself}, v, "b", true, "b"},
+		{"a ballot of the old list", agree.Accept{Ballot: ballot3, Version: w.id, Base: itself}, w, "a", false, "b"},
+		{"a fast write", agree.Fast{Old: v.id, Ballot: first, New: w.id}, w, "b", true, "b"},
+		{"a late install", agree.Accept{Ballot: first, Version: v.id, Base: itself}, v, "b", false, "b"},
+		{"learning a later list", agree.Learn{Version: w.id, Ballot: agree.First(2)}, w, "c", true, "c"},
+	} {
+		a := s.send(step.msg, with(step.with), list(step.sent))
+		if a.Done != step.done || string(a.Placement) != step.want {
+			s.Errorf("%s: got %v and list %q, want %v and %q", step.name, a.Done, a.Placement, step.done, step.want)
+		}
+		if again := s.send(agree.Read{}); string(again.Placement) != step.want {
+			s.Errorf("%s: the list is %q afterwards, want %q", step.name, again.Placement, step.want)
+		}
+	}
 }
 
 func fastWrite(s *slot) {
