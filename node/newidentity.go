@@ -45,7 +45,7 @@ func NewIdentity(c *Config, now time.Time) (kept string, err error) {
 	// place, and the same command goes on.
 	for _, from := range []string{
 		c.keyFile, d.path("private", "storage.furl"), d.seqnumFile(), d.path("my_nodeid"), d.path("node.pubkey"),
-		d.tahoeKeyFile(), d.path("private", "node.privkey"),
+		d.tahoeKeyFile(), d.doorKeyFile(), d.path("private", "node.privkey"),
 	} {
 		err := durable.Rename(from, filepath.Join(to, filepath.Base(from)))
 		if errors.Is(err, fs.ErrNotExist) {

@@ -128,7 +128,7 @@ func (c *check) open() error {
 			c.found(path, "the index is missing: --repair makes it again from the files", false)
 			return nil
 		}
-		err := checkIndex(path, nil)
+		_, err := checkIndex(path, nil)
 		if err == nil {
 			var db *bolt.DB
 			if db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, ReadOnly: true}); err == nil {

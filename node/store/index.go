@@ -65,6 +65,8 @@ type index struct {
 	// clean says that the index was closed in order and so agrees with the
 	// files; whole that it does but for its intents.
 	clean, whole bool
+	// sum is what the index had when it was opened.
+	sum tally
 
 	mu sync.Mutex
 	// settled are the keys of intents that were carried out. Guarded by mu.
@@ -81,7 +83,8 @@ func hashLease(l *storage.LeaseSecrets) lease {
 // openIndex opens or makes the index. errBrokenIndex: the file is not one
 // that can be used.
 func openIndex(path string) (*index, error) {
-	if err := checkIndex(path, keepOlder); err != nil {
+	sum, err := checkIndex(path, keepOlder)
+	if err != nil {
 		return nil, err
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
@@ -91,45 +94,12 @@ func openIndex(path string) (*index, error) {
 		return nil, openError(err)
 	}
 	db.MaxBatchSize, db.MaxBatchDelay = 64, 2*time.Millisecond
-	x := &index{db: db, settled: map[string]bool{}}
+	x := &index{db: db, sum: sum, settled: map[string]bool{}}
 	if err := x.start(); err != nil {
 		db.Close()
 		return nil, err
 	}
 	return x, nil
-}
-
-// checkIndex reads all of the index before it is opened for writing: what
-// bbolt answers a broken page with later would end the process. then is called
-// at the end, if it is not nil.
-func checkIndex(path string, then func(tx *bolt.Tx, path string) error) error {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0) {
-		return nil
-	}
-	if err != nil {
-		return openError(err)
-	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, ReadOnly: true})
-	if err != nil {
-		return openError(err)
-	}
-	defer db.Close()
-	return guarded(func() error {
-		return db.View(func(tx *bolt.Tx) error {
-			// Of a file that was cut, reading the end is a fault.
-			if tx.Size() > info.Size() {
-				return errBrokenIndex
-			}
-			err := tx.ForEach(func(_ []byte, b *bolt.Bucket) error {
-				return b.ForEach(func(k, v []byte) error { return nil })
-			})
-			if err != nil || then == nil {
-				return err
-			}
-			return then(tx, path)
-		})
-	})
 }
 
 // keepOlder copies an index of an older format before it is changed.
@@ -425,34 +395,6 @@ func parseSlotValue(v []byte) (t slotTotals, ok bool) {
 		t.disk, t.who = int64(binary.BigEndian.Uint64(v[16:])), Authority(binary.BigEndian.Uint32(v[24:]))
 	}
 	return t, true
-}
-
-// totals counts the shares and the bytes in them, and what each authority
-// has.
-func (x *index) totals() (shares, bytes int64, by used, err error) {
-	by = used{}
-	err = x.db.View(func(tx *bolt.Tx) error {
-		err := tx.Bucket(bucketShares).ForEach(func(_, v []byte) error {
-			if length, who, ok := parseShareValue(v); ok {
-				shares++
-				bytes += length
-				by.add(who, 1, cost(length))
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return tx.Bucket(bucketSlots).ForEach(func(_, v []byte) error {
-			if t, ok := parseSlotValue(v); ok {
-				shares += t.shares
-				bytes += t.bytes
-				by.add(t.who, t.shares, t.disk)
-			}
-			return nil
-		})
-	})
-	return shares, bytes, by, err
 }
 
 // setAside moves a broken index out of the way, so that another can be made.

@@ -109,7 +109,7 @@ func (s *Store) recover(x *index) error {
 	})
 	for page := range slices.Chunk(keys, rebuildPage) {
 		if err == nil {
-			err = x.db.Update(func(tx *bolt.Tx) error { return s.settle(tx, page) })
+			err = x.db.Update(func(tx *bolt.Tx) error { return s.settle(x, tx, page) })
 		}
 	}
 	if err != nil && !errors.Is(err, errNewer) {
@@ -119,8 +119,9 @@ func (s *Store) recover(x *index) error {
 }
 
 // settle decides about intents by the files.
-func (s *Store) settle(tx *bolt.Tx, keys [][]byte) error {
+func (s *Store) settle(x *index, tx *bolt.Tx, keys [][]byte) error {
 	for _, k := range keys {
+		x.sum.countKey(tx, k, -1)
 		var err error
 		switch len(k) {
 		case 17:
@@ -131,6 +132,7 @@ func (s *Store) settle(tx *bolt.Tx, keys [][]byte) error {
 		if err != nil {
 			return err
 		}
+		x.sum.countKey(tx, k, 1)
 		if err := tx.Bucket(bucketIntents).Delete(k); err != nil {
 			return err
 		}

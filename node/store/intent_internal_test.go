@@ -162,3 +162,28 @@ func TestRecount(t *testing.T) {
 		t.Errorf("opened again: got %+v, %+v, want %+v, %+v", got, s.Usage()[Own], want, usage)
 	}
 }
+
+// TestCheckIndexInParts: an index that is read in parts is counted whole.
+func TestCheckIndexInParts(t *testing.T) {
+	s := mustOpen(t, Config{Dir: t.TempDir()})
+	err := s.index.db.Update(func(tx *bolt.Tx) error {
+		for i := range checkPage + 10 {
+			h := header{kind: storage.Immutable, si: caps.StorageIndex{byte(i), byte(i >> 8), byte(i >> 16)}, length: 3, who: Default}
+			if err := tx.Bucket(bucketShares).Put(shareKey(h.si, 0), shareValue(&h)); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketSlots).Put(make([]byte, 16), slotTotals{shares: 2, bytes: 5, disk: 7, who: 9}.value())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = crash(t, s)
+	const n = checkPage + 10
+	if st, err := s.Stats(); err != nil || st.Shares != n+2 || st.Bytes != 3*n+5 {
+		t.Errorf("Stats: got %+v, %v", st, err)
+	}
+	if u := s.Usage(); u[Default].Shares != n || u[9] != (Usage{Shares: 2, Disk: 7}) {
+		t.Errorf("Usage: got %+v", u)
+	}
+}

@@ -66,6 +66,9 @@ type Store struct {
 	// stays, and taken alone to collect it. It is taken before slots and
 	// naming.
 	keep indexLocks
+	// prefixes are the directories of buckets (paths) whose names are known
+	// to be on the disk.
+	prefixes sync.Map
 	// unsure are the slots (caps.StorageIndex) whose newest record may not
 	// have reached the disk.
 	unsure sync.Map
@@ -190,6 +193,9 @@ func (s *Store) bring(x *index) error {
 	if err := s.reconcile(x); err != nil {
 		return err
 	}
+	if err := x.countAll(); err != nil {
+		return fmt.Errorf("count the shares: %w", reason(err))
+	}
 	return x.setWhole()
 }
 
@@ -201,12 +207,8 @@ func (s *Store) start() error {
 	if err := s.checkMark(); err != nil {
 		return fmt.Errorf("read the mark of the storage directory: %w", reason(err))
 	}
-	var err error
-	var by used
-	if s.shares, s.bytes, by, err = s.index.totals(); err != nil {
-		return fmt.Errorf("count the shares: %w", reason(err))
-	}
-	s.charged(by)
+	s.shares, s.bytes = s.index.sum.shares, s.index.sum.bytes
+	s.charged(s.index.sum.by)
 	s.collector = &collector{s: s}
 	if err := s.collector.load(); err != nil {
 		return fmt.Errorf("read where collection was: %w", reason(err))

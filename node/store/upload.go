@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/blake2b"
+	"golang.org/x/sync/errgroup"
 
 	"lafs/node/durable"
 	"lafs/shares/caps"
@@ -283,27 +284,23 @@ func (s *Store) finish(u *upload, f file) error {
 	if err := os.Chtimes(from, fileDay(now), fileDay(now)); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
 	bucket := filepath.Dir(to)
 	defer s.keep.share(u.key.si)()
-	// Each of the two by itself: another upload may have made it this
-	// instant, and not synced its name yet.
-	for _, dir := range []string{filepath.Dir(bucket), bucket} {
-		if err := durable.Mkdir(dir, 0o700); err != nil {
-			return err
-		}
-	}
 	defer s.naming.share(u.key.si)()
 	s.mu.Lock()
 	l := u.lease
 	s.mu.Unlock()
-	// The index before the name: see bucketIntents.
-	if err := s.index.addShare(&h, l, now); err != nil {
-		return err
+	// All of these before the name, the index too (see bucketIntents), and
+	// all at once: each waits for the disk.
+	var before errgroup.Group
+	before.Go(f.Sync)
+	before.Go(func() error { return s.mkBucket(bucket) })
+	before.Go(func() error { return s.index.addShare(&h, l, now) })
+	err := before.Wait()
+	if err == nil {
+		err = durable.Rename(from, to)
 	}
-	if err := durable.Rename(from, to); err != nil {
+	if err != nil {
 		return errors.Join(err, s.unname(u.key))
 	}
 	s.index.carriedOut(shareKey(u.key.si, u.key.n))
@@ -324,6 +321,21 @@ func (s *Store) finish(u *upload, f file) error {
 	return nil
 }
 
+// mkBucket makes the directory of a bucket, durably.
+func (s *Store) mkBucket(bucket string) error {
+	// Nobody removes these: each is made once.
+	prefix := filepath.Dir(bucket)
+	if _, made := s.prefixes.Load(prefix); !made {
+		if err := durable.Mkdir(prefix, 0o700); err != nil {
+			return err
+		}
+		s.prefixes.Store(prefix, true)
+	}
+	// Another upload may have made the bucket this instant, and not synced
+	// its name yet.
+	return durable.Mkdir(bucket, 0o700)
+}
+
 // unname takes away a share whose name may not be durable. Where that fails,
 // the intent stays, and the next start decides.
 func (s *Store) unname(k uploadKey) error {
@@ -331,7 +343,7 @@ func (s *Store) unname(k uploadKey) error {
 	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := durable.SyncDir(filepath.Dir(to)); err != nil {
+	if err := durable.SyncDir(filepath.Dir(to)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := s.index.dropShare(k.si, k.n); err != nil {
