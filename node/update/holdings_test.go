@@ -175,6 +175,18 @@ func (l *ledger) rebuild(v agree.VersionID) (string, error) {
 	return string(text), err
 }
 
+// holders counts the servers that hold the newest version that was chosen.
+func (l *ledger) holders() (n int) {
+	l.g.mu.Lock()
+	defer l.g.mu.Unlock()
+	for _, s := range l.g.servers {
+		if len(s.held.good[l.newest]) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // counted is how many versions were chosen, and how many sent.
 func (l *ledger) counted() (chosen, sent int) {
 	if l == nil {

@@ -32,6 +32,8 @@ const (
 	late             // does it, long after anybody waits
 	cut              // does it, and says that the connection broke
 	faults
+
+	slow // does it, and takes most of a trip more
 )
 
 // A storeGrid is real stores, on files in memory, behind links that fail.
@@ -52,7 +54,8 @@ type storeGrid struct {
 	after func(s *storeServer)
 	// deny, if not nil, says that a step of a client does not reach a server.
 	// It is set before anything is sent.
-	deny func(client, server int, m agree.Message) bool
+	deny  func(client, server int, m agree.Message) bool
+	happy int // Config.Happy of the clients
 }
 
 // A storeServer is one server. Its store answers one request at a time, so
@@ -229,6 +232,8 @@ func (l link) trip(ctx context.Context, do func(st *store.Store)) error {
 			return
 		case stalled:
 			return
+		case slow:
+			travel(l.g.rtt * 4 / 5)
 		case late:
 			travel(l.g.within(2 * time.Minute))
 		}
@@ -321,7 +326,7 @@ func (g *storeGrid) client(needed, total int, seed uint64) (*update.Engine, int)
 		}
 		list = append(list, server)
 	}
-	e, err := update.New(update.Config{Needed: needed, Total: total, LeaseSecret: grid.NewLeaseSecret([32]byte{byte(number)}),
+	e, err := update.New(update.Config{Needed: needed, Total: total, Happy: g.happy, LeaseSecret: grid.NewLeaseSecret([32]byte{byte(number)}),
 		Servers: func() []grid.Server { return list }, Rand: rand.NewPCG(seed, uint64(number))})
 	if err != nil {
 		panic(err)
