@@ -109,7 +109,8 @@ type Server interface {
 	AddLease(ctx context.Context, si caps.StorageIndex, lease *LeaseSecrets) error
 
 	// AdviseCorrupt tells the server that a share it holds is corrupt. The
-	// reason has 1 to 32765 bytes of UTF-8 and holds no secret. The server
+	// reason has 1 to 32765 bytes of UTF-8, of which GBS carries up to 32757
+	// (ErrTooLarge), and holds no secret. The server
 	// notes it for its operator and does nothing else.
 	AdviseCorrupt(ctx context.Context, kind Kind, si caps.StorageIndex, n ShareNumber, reason string) error
 }

@@ -19,9 +19,9 @@ const (
 
 const (
 	maxAllocateBody = 8192
-	// maxCorruptBody is above Tahoe's 32768, where a reason of the 32765
-	// bytes that are allowed does not fit.
-	maxCorruptBody = 32800
+	// maxCorruptBody is Tahoe's own, in which no more than 32757 of the 32765
+	// bytes fit that a reason may have.
+	maxCorruptBody = 32768
 	noBody         = 0
 	// maxWholeBody is for small shares, sent whole.
 	maxWholeBody = storage.MaxWholeBody + wholeHead

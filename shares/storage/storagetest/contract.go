@@ -241,7 +241,7 @@ func leases(f *fixture) {
 
 func advice(f *fixture) {
 	f.put(0, []byte("x"))
-	for _, reason := range []string{"a", "größer\n\"quoted\"", strings.Repeat("r", 32765)} {
+	for _, reason := range []string{"a", "größer\n\"quoted\"", strings.Repeat("r", 32757)} {
 		f.want("AdviseCorrupt", f.server.AdviseCorrupt(f.ctx, storage.Immutable, f.si, 0, reason), nil)
 	}
 	for _, reason := range []string{"", strings.Repeat("r", 32766), "\xff"} {
