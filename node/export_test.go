@@ -1,6 +1,10 @@
 package node
 
 import (
+	"log/slog"
+	"net/http"
+	"time"
+
 	"lafs/node/gateway"
 	"lafs/node/grid"
 	"lafs/node/update"
@@ -19,3 +23,12 @@ func Convergence(c *Config) string { return string(c.secrets.convergence) }
 func NewChecker(g *grid.Grid, e *update.Engine, lease *grid.LeaseSecret, servers func() []grid.Server) gateway.Checker {
 	return &checker{grid: g, engine: e, lease: lease, servers: servers}
 }
+
+// NewTroubles returns a log and what it has to tell.
+func NewTroubles(next slog.Handler) (*slog.Logger, func() []Trouble) {
+	t := newTroubles(time.Now)
+	return slog.New(t.handler(next)), t.recent
+}
+
+// OperationOf is the kind of a request.
+func OperationOf(r *http.Request) string { return operation(r) }

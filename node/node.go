@@ -37,6 +37,10 @@ type Node struct {
 	cfg  *Config
 	deps Deps
 	log  *slog.Logger
+	// troubles and traffic are for the status and the metrics.
+	troubles *troubles
+	traffic  *traffic
+	leases   leaseCount
 
 	pool       *mux.Pool
 	doors      *door.Pool          // to storage servers of Tahoe-LAFS's
@@ -79,7 +83,8 @@ func New(cfg *Config, deps Deps) (*Node, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	n := &Node{cfg: cfg, deps: deps, log: deps.Log}
+	n := &Node{cfg: cfg, deps: deps, troubles: newTroubles(deps.Now), traffic: newTraffic(deps.Now)}
+	n.log = slog.New(n.troubles.handler(deps.Log.Handler()))
 	if err := n.assemble(); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -99,6 +104,7 @@ func (n *Node) assemble() error {
 		{n.cfg.Introducer, n.buildIntroducer},
 		{n.cfg.Client, n.buildClient},
 		{true, n.buildWeb},
+		{true, n.buildMetrics},
 		{true, n.buildReady},
 	} {
 		if !step.wanted {

@@ -3,7 +3,10 @@ package node
 import (
 	"encoding/json"
 	"net/http"
+	"sync"
 	"time"
+
+	"lafs/onion"
 )
 
 // SocketHost is the host of requests on private/gateway.sock, and StatusPath
@@ -36,6 +39,8 @@ type Status struct {
 	Refused []Refusal `json:"refused,omitempty"`
 	// Storage is the node's own storage server.
 	Storage *StorageStatus `json:"storage,omitempty"`
+	// Troubles are the last warnings and errors, the newest first.
+	Troubles []Trouble `json:"troubles"`
 	// Announced is how many servers an introducer knows.
 	Announced *int `json:"announced,omitempty"`
 }
@@ -49,6 +54,14 @@ type TorStatus struct {
 	Warning   string `json:"warning,omitempty"`
 	// Defences says what Tor does for our service against floods.
 	Defences string `json:"defences,omitempty"`
+	// Circuits says whether it has any; absent is not known.
+	Circuits *bool `json:"circuits,omitempty"`
+	// Services are our own, Published those that can be found, and Uploads
+	// and FailedUploads the directories that took a descriptor, or did not.
+	Services      int `json:"services,omitempty"`
+	Published     int `json:"services_published,omitempty"`
+	Uploads       int `json:"descriptor_uploads,omitempty"`
+	FailedUploads int `json:"descriptor_uploads_failed,omitempty"`
 }
 
 // An IntroducerStatus is one introducer of a client.
@@ -88,6 +101,14 @@ type StorageStatus struct {
 	Bytes     int64 `json:"bytes"`
 	Available int64 `json:"available"`
 	Reserved  int64 `json:"reserved"`
+	// Uploads are those under way, Leases what was counted in the last ten
+	// minutes, Advisories the shares that were reported to be corrupt.
+	Uploads    int   `json:"unfinished_uploads"`
+	Leases     int64 `json:"leases"`
+	Advisories int   `json:"advisories"`
+	// Since is the traffic since the start, Hour that of the last hour.
+	Since Traffic `json:"traffic_since_start"`
+	Hour  Traffic `json:"traffic_last_hour"`
 	// StateLost: the storage directory was lost or replaced by an older
 	// copy, so the server takes no part in changes of mutable objects.
 	StateLost bool `json:"state_lost,omitempty"`
@@ -100,8 +121,7 @@ func (n *Node) Status() Status {
 		Tor: TorStatus{Bootstrap: -1}, Introducers: []IntroducerStatus{}, Servers: []ServerStatus{},
 	}
 	if n.deps.NetworkStatus != nil {
-		t := n.deps.NetworkStatus()
-		s.Tor = TorStatus{t.Mode, t.Version, t.Bootstrap, t.Summary, t.Warning, t.Defences}
+		s.Tor = torStatus(n.deps.NetworkStatus())
 	}
 	if n.introducer != nil {
 		known := n.introducer.Servers()
@@ -115,15 +135,53 @@ func (n *Node) Status() Status {
 		s.Introducers = n.client.introducerStatus()
 		s.Servers = n.client.serverStatus()
 	}
+	s.Troubles = n.troubles.recent()
 	return s
+}
+
+func torStatus(t onion.Status) TorStatus {
+	s := TorStatus{
+		Mode: t.Mode, Version: t.Version, Bootstrap: t.Bootstrap, Summary: t.Summary, Warning: t.Warning, Defences: t.Defences,
+		Services: t.Services, Published: t.Published, Uploads: t.Uploads, FailedUploads: t.FailedUploads,
+	}
+	if t.Circuits != onion.Unknown {
+		has := t.Circuits == onion.Yes
+		s.Circuits = &has
+	}
+	return s
+}
+
+// A leaseCount keeps a count for a while: counting reads a part of the
+// storage index.
+type leaseCount struct {
+	mu sync.Mutex
+	n  int64     // guarded by mu
+	at time.Time // guarded by mu
+}
+
+const leaseCountLasts = 10 * time.Minute
+
+func (n *Node) countLeases() int64 {
+	c, now := &n.leases, n.deps.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at.IsZero() || now.Sub(c.at) >= leaseCountLasts || now.Before(c.at) {
+		if count, err := n.storage.CountLeases(); err == nil {
+			c.n, c.at = count, now
+		}
+	}
+	return c.n
 }
 
 func (n *Node) storageStatus() *StorageStatus {
 	st := &StorageStatus{Published: n.published.Load(), ReadOnly: n.cfg.ReadOnly, Reserved: n.cfg.ReservedSpace}
 	if have, err := n.storage.Stats(); err == nil {
 		st.Shares, st.Bytes, st.Available = have.Shares, have.Bytes, have.Available
-		st.StateLost = have.StateLost
+		st.StateLost, st.Uploads = have.StateLost, have.Uploads
 	}
+	st.Leases = n.countLeases()
+	st.Advisories, _ = n.storage.CountAdvisories()
+	st.Since, st.Hour = n.traffic.sums()
 	return st
 }
 

@@ -35,7 +35,8 @@ func (n *Node) buildStorage() error {
 		run:   func(ctx context.Context) error { st.Run(ctx); return nil },
 		close: st.Close,
 	})
-	n.publish("storage", gbs.NewHandler(gbs.HandlerConfig{Authorize: n.authorize, Log: n.log}), n.cfg.secrets.door)
+	handler := gbs.NewHandler(gbs.HandlerConfig{Authorize: n.authorize, Log: n.log})
+	n.publish("storage", n.traffic.handler(handler), n.cfg.secrets.door)
 	return nil
 }
 

@@ -79,6 +79,14 @@ func showStatus(out io.Writer, s *node.Status) error {
 	}
 	if st := s.Storage; st != nil {
 		fmt.Fprintf(w, "storage\t%s\n", storageLine(st))
+		fmt.Fprintf(w, "leases\t%d\n", st.Leases)
+		fmt.Fprintf(w, "traffic\tlast hour %s; since the start %s\n", trafficText(&st.Hour), trafficText(&st.Since))
+		if st.Advisories > 0 {
+			fmt.Fprintf(w, "advisories\t%s reported to be corrupt: see corruption-advisories in the storage directory\n", plural(st.Advisories, "share"))
+		}
+	}
+	for _, t := range s.Troubles {
+		fmt.Fprintf(w, "%s\t%s ago, %s\t%s\n", t.Level, humanTime(time.Since(t.Last)), plural(t.Count, "time"), printable(t.Text))
 	}
 	return w.Flush()
 }
@@ -113,6 +121,16 @@ func torLine(t *node.TorStatus) string {
 	default:
 		parts = append(parts, "state unknown")
 	}
+	if t.Circuits != nil && !*t.Circuits && t.Bootstrap == 100 {
+		parts = append(parts, "no circuit")
+	}
+	if t.Services > 0 {
+		text := fmt.Sprintf("%d of %s published", t.Published, plural(t.Services, "own service"))
+		if t.Uploads+t.FailedUploads > 0 {
+			text += fmt.Sprintf(" (%d directories have a descriptor, %d failed)", t.Uploads, t.FailedUploads)
+		}
+		parts = append(parts, text)
+	}
 	if t.Warning != "" {
 		parts = append(parts, t.Warning)
 	}
@@ -139,6 +157,14 @@ func serverLine(s *node.ServerStatus) string {
 		parts = append(parts, printable(s.LastError))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func trafficText(t *node.Traffic) string {
+	text := fmt.Sprintf("%s, %s in, %s out", plural(int(t.Requests), "request"), humanSize(t.Received), humanSize(t.Sent))
+	if t.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", t.Failed)
+	}
+	return text
 }
 
 func storageLine(s *node.StorageStatus) string {

@@ -10,6 +10,10 @@
 // in the index beforehand (see bucketIntents), and what slots hold is counted
 // again while they are served.
 //
+// A container of Tahoe-LAFS's (see Container) may stand in a share file's
+// place: a hard link that TakeOver made. It is read as it is, and never
+// written to; whose share it holds, its name alone says.
+//
 // Unfinished uploads live until 30 minutes after their last write, and go on
 // after a restart: beside the bytes of one stands a note of which ranges are
 // there (see note). What is missing is always told: of a process that was

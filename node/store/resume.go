@@ -179,12 +179,10 @@ func (s *Store) resumeUpload(k uploadKey) (bool, error) {
 		return false, err
 	}
 	u.charge -= u.have.total()
-	u.parts = countedParts(u.have)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.uploads[k] = u
 	s.pending += u.charge
-	s.parts += u.parts
 	a := s.account(u.who)
 	a.Reserved += cost(u.size)
 	a.uploads++

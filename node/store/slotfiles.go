@@ -265,7 +265,7 @@ func (s *Store) openVisible(si caps.StorageIndex, n storage.ShareNumber) (*share
 // readFile reads a file of at most limit bytes; of a longer one it returns
 // more than that.
 func readFile(path string, limit int64) ([]byte, error) {
-	f, err := openNoFollow(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -82,7 +83,6 @@ type Store struct {
 	mu      sync.Mutex
 	uploads map[uploadKey]*upload // guarded by mu
 	pending int64                 // bytes promised to uploads and not yet written; guarded by mu
-	parts   int64                 // of all uploads, see growParts; guarded by mu
 	shares  int64                 // guarded by mu
 	bytes   int64                 // guarded by mu
 	// touched are the slots whose totals in the index are old. Guarded by mu.
@@ -318,6 +318,8 @@ func reason(err error) error {
 	}
 	return err
 }
+
+func openFile(path string) (file, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) }
 
 func freeSpace(dir string) (int64, error) {
 	var st unix.Statfs_t

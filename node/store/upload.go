@@ -51,9 +51,7 @@ type upload struct {
 	mu   sync.Mutex // taken before Store.mu
 	gone bool       // whole or dropped; guarded by mu
 	have ranges     // guarded by mu
-	// parts are those that growParts counted. Guarded by mu.
-	parts int64
-	last  time.Time // of the last write, or the allocation; guarded by mu
+	last time.Time  // of the last write, or the allocation; guarded by mu
 
 	// What its note has, see note. Guarded by mu.
 	noted           bool
@@ -77,7 +75,6 @@ func (s *Store) allocate(ctx context.Context, who Authority, si caps.StorageInde
 	}
 	s.sweep()
 	numbers = sorted(numbers)
-	s.makeRoom(who, si, numbers, size)
 	l := hashLease(ls)
 	// Reserve first and look at the files then: an upload that ends in
 	// between is seen in one of the two.
@@ -161,9 +158,6 @@ func (s *Store) reserve(who Authority, si caps.StorageIndex, numbers []storage.S
 		return nil, nil, storage.ErrBusy
 	}
 	account := s.account(who)
-	if account.uploads+len(numbers) > maxUploadsOfOne && !s.cfg.ReadOnly {
-		return nil, nil, storage.ErrBusy
-	}
 	avail = min(avail, account.left())
 	ours = map[storage.ShareNumber]*upload{}
 	for _, n := range numbers {
@@ -256,9 +250,6 @@ func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, er
 		if !bytes.Equal(old, data[r.Begin-offset:r.End-offset]) {
 			return nil, storage.ErrConflict
 		}
-	}
-	if !s.growParts(u, have) {
-		return nil, storage.ErrBusy
 	}
 	if _, err := f.WriteAt(data, headerSize+offset); err != nil {
 		return nil, err
@@ -438,8 +429,6 @@ func (s *Store) forget(u *upload) {
 	defer s.mu.Unlock()
 	s.pending -= u.charge
 	u.charge = 0
-	s.parts -= u.parts
-	u.parts = 0
 	s.account(u.who).Reserved -= cost(u.size)
 	s.account(u.who).uploads--
 	delete(s.uploads, u.key)

@@ -37,11 +37,11 @@ func (t *Tor) Dial(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn
 		return nil, onion.ErrBadAddr
 	}
 	if _, err := t.ready(ctx); err != nil {
-		return nil, dialError(ctx, a, err)
+		return nil, dialError(ctx, err)
 	}
 	c, err := t.race(ctx, a, lane)
 	if err != nil {
-		return nil, dialError(ctx, a, err)
+		return nil, dialError(ctx, err)
 	}
 	return &stream{Conn: c, local: place{}, remote: place{a}}, nil
 }
@@ -108,11 +108,12 @@ func (t *Tor) race(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn
 	}
 }
 
-func dialError(ctx context.Context, a onion.Addr, err error) error {
+// dialError leaves the place to the caller, who knows it and names it.
+func dialError(ctx context.Context, err error) error {
 	if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
-		return fmt.Errorf("dial onion %s: %w; last: %w", a.Short(), ctx.Err(), err)
+		return fmt.Errorf("%w; last: %w", ctx.Err(), err)
 	}
-	return fmt.Errorf("dial onion %s: %w", a.Short(), err)
+	return err
 }
 
 // passing reports whether what stood in the way may pass.
