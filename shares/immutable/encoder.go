@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"runtime"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"lafs/shares/caps"
 	"lafs/shares/erasure"
@@ -30,9 +29,15 @@ type Encoder struct {
 	stream cipher.Stream // nil with key
 	again  *file         // what the shares must agree with; nil if they are new
 
-	next          int             // segment that Encode wants
-	buffers       [2][]byte       // of N blocks each, used in turn
-	blockHashes   [][]hashes.Hash // by share, by segment
+	next    int       // segment that Encode wants
+	buffers [2][]byte // of N blocks each, used in turn
+
+	// The rest is written by hashing goroutines until hashing says that they
+	// have ended.
+	hashing       [2]sync.WaitGroup // of the segments in buffers
+	turns         chan struct{}     // holds one value for each of them at work
+	written       chan struct{}     // closed when crypttext has the segments so far
+	blockHashes   [][]hashes.Hash   // by share, by segment
 	segmentHashes []hashes.Hash
 	crypttext     hash.Hash // over the whole ciphertext
 }
@@ -54,8 +59,15 @@ func NewEncoder(p Params, size int64, key *caps.ReadKey) (*Encoder, error) {
 func newEncoder(g *geometry, codec *erasure.Codec, key *caps.ReadKey, index caps.StorageIndex) *Encoder {
 	e := &Encoder{
 		geometry: g, layout: newLayout(g), codec: codec, key: key, index: index,
-		blockHashes: make([][]hashes.Hash, g.total),
-		crypttext:   hashes.NewCrypttext(),
+		blockHashes:   make([][]hashes.Hash, g.total),
+		segmentHashes: make([]hashes.Hash, g.segments),
+		crypttext:     hashes.NewCrypttext(),
+		turns:         make(chan struct{}, runtime.GOMAXPROCS(0)),
+		written:       make(chan struct{}),
+	}
+	close(e.written)
+	for i := range e.blockHashes {
+		e.blockHashes[i] = make([]hashes.Hash, g.segments)
 	}
 	if key != nil {
 		e.stream = keystream(key, 0)
@@ -116,6 +128,7 @@ func (e *Encoder) Encode(plaintext []byte) ([][]byte, error) {
 // k are side by side and make up padded.
 func (e *Encoder) room() (blocks [][]byte, padded []byte) {
 	size := e.blockSizeOf(e.next)
+	e.hashing[e.next%2].Wait()
 	buffer := &e.buffers[e.next%2]
 	if *buffer == nil {
 		*buffer = make([]byte, size*int64(e.total))
@@ -127,20 +140,32 @@ func (e *Encoder) room() (blocks [][]byte, padded []byte) {
 	return blocks, (*buffer)[:size*int64(e.needed)]
 }
 
-// hash takes in the hashes of one segment. Hashing is most of the encoder's
-// work, so it goes to all processors.
+// hash begins to hash one segment. Hashing is most of the encoder's work, so
+// it goes to all processors, and goes on while the next segment is encrypted
+// and coded.
 func (e *Encoder) hash(segment []byte, blocks [][]byte) {
-	var all errgroup.Group
-	all.SetLimit(runtime.GOMAXPROCS(0))
-	// The two over the whole segment first: they take longest.
-	all.Go(func() error { e.crypttext.Write(segment); return nil })
-	var whole hashes.Hash
-	all.Go(func() error { whole = hashes.CrypttextSegment(segment); return nil })
-	for i, b := range blocks {
-		all.Go(func() error { e.blockHashes[i] = append(e.blockHashes[i], hashes.Block(b)); return nil })
+	seg := e.next
+	work := func(f func()) {
+		e.hashing[seg%2].Go(func() {
+			e.turns <- struct{}{}
+			defer func() { <-e.turns }()
+			f()
+		})
 	}
-	all.Wait() // no function above returns an error
-	e.segmentHashes = append(e.segmentHashes, whole)
+	// The two over the whole segment first: they take longest.
+	before, after := e.written, make(chan struct{})
+	e.written = after
+	e.hashing[seg%2].Go(func() {
+		<-before
+		e.turns <- struct{}{}
+		defer func() { <-e.turns }()
+		e.crypttext.Write(segment)
+		close(after)
+	})
+	work(func() { e.segmentHashes[seg] = hashes.CrypttextSegment(segment) })
+	for i, b := range blocks {
+		work(func() { e.blockHashes[i][seg] = hashes.Block(b) })
+	}
 }
 
 // Finish returns what ends the shares, tail i share i, and the cap: the file
@@ -148,6 +173,9 @@ func (e *Encoder) hash(segment []byte, blocks [][]byte) {
 func (e *Encoder) Finish() (tails [][]byte, c *caps.CHK, err error) {
 	if e.next < e.segments {
 		return nil, nil, fmt.Errorf("finish: %d of %d segments are encoded", e.next, e.segments)
+	}
+	for i := range e.hashing {
+		e.hashing[i].Wait()
 	}
 	if err := e.checkCrypttext(); err != nil {
 		return nil, nil, err
