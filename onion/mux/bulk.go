@@ -21,6 +21,9 @@ const (
 	usualRate = 400 << 10
 	// unknownLength stands for a body of which nobody knows the length.
 	unknownLength = 64 << 10
+	// longestWait is how long a request waits for a lane that has room. Then
+	// it shares one: those before it may be in no hurry at all.
+	longestWait = 5 * time.Second
 	// A lane is replaced when it carries less than a slowPart of what half of
 	// its fellows do, of which there must be slowFellows; one in slowPause.
 	slowPart, slowFellows = 4, 2
@@ -30,6 +33,7 @@ const (
 // A ticket is a bulk request that waits for a lane, and then its place there.
 type ticket struct {
 	up, down int64 // bytes that have yet to move
+	since    time.Time
 	ready    chan struct{}
 
 	// Set before ready is closed.
@@ -40,7 +44,7 @@ type ticket struct {
 
 // newTicket counts what a request will move.
 func newTicket(req *http.Request) *ticket {
-	t := &ticket{ready: make(chan struct{})}
+	t := &ticket{since: time.Now(), ready: make(chan struct{})}
 	if req.Body != nil {
 		if t.up = req.ContentLength; t.up <= 0 {
 			t.up = unknownLength
@@ -96,6 +100,9 @@ func (pe *Peer) dispatch() {
 	for len(pe.waiting) > 0 {
 		t := pe.waiting[0]
 		ln := pe.bestLane(t, now)
+		if ln == nil && now.Sub(t.since) > longestWait {
+			ln = pe.idlestLane()
+		}
 		if ln == nil {
 			break
 		}
@@ -141,6 +148,18 @@ func (pe *Peer) bestLane(t *ticket, now time.Time) *lane {
 		}
 		if d := ln.sess.after(t); best == nil || d < soonest {
 			best, soonest = ln, d
+		}
+	}
+	return best
+}
+
+// idlestLane returns the lane with the fewest requests, whatever they are
+// doing; nil if none can take one more.
+func (pe *Peer) idlestLane() *lane {
+	var best *lane
+	for _, ln := range pe.bulk {
+		if ln.live() && len(ln.slots) < cap(ln.slots) && (best == nil || ln.busy < best.busy) {
+			best = ln
 		}
 	}
 	return best

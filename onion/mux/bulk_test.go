@@ -164,6 +164,33 @@ func TestSmallBesideBulk(t *testing.T) {
 	})
 }
 
+// Requests that take for ever do not keep others waiting.
+func TestEndlessRequestsLeaveRoom(t *testing.T) {
+	inTorLike(t, mux.Config{}, func(w *world) {
+		ctx, cancel := context.WithCancel(w.t.Context())
+		var endless sync.WaitGroup
+		for range 8 {
+			body, feed := io.Pipe()
+			w.t.Cleanup(func() { feed.Close() })
+			req, _ := http.NewRequestWithContext(ctx, "POST", "http://lafs/", body)
+			req.ContentLength = 1 << 30
+			endless.Go(func() {
+				if resp, err := w.do(mux.Bulk, req); err == nil {
+					resp.Body.Close()
+				}
+			})
+		}
+		time.Sleep(20 * time.Second)
+		began := time.Now()
+		w.bulk(1, 1000, false)
+		if took := time.Since(began); took > 7*time.Second {
+			t.Errorf("a request took %v", took)
+		}
+		cancel()
+		endless.Wait()
+	})
+}
+
 // A request that is given up while it waits for a lane leaves nothing behind.
 func TestGivenUpWhileWaiting(t *testing.T) {
 	inTorLike(t, mux.Config{BulkLanes: 1}, func(w *world) {
