@@ -1,6 +1,7 @@
 package gbs
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -45,7 +46,11 @@ func (c *call) write() error {
 	var missing []storage.Range
 	for at := begin; at < end; {
 		p := buf[:min(int64(len(buf)), end-at)]
-		if _, err := io.ReadFull(c.Body, p); err != nil {
+		if n, err := io.ReadFull(c.Body, p); err != nil {
+			if n > 0 {
+				// Best effort: a client that was cut off goes on behind it.
+				_, _ = c.server.Write(context.WithoutCancel(c.Context()), c.si, c.n, c.upload(), at, p[:n])
+			}
 			return storage.ErrBadRequest
 		}
 		if at+int64(len(p)) == end && c.ContentLength < 0 && !ended(c.Body) {
