@@ -152,9 +152,9 @@ func (n *runningNode) put(ctx context.Context, path string, body io.Reader, size
 		return "", err
 	}
 	defer resp.Body.Close()
-	cap, _, err := readPutAnswer(resp, &meter{})
+	answer, err := readPutAnswer(resp, &meter{})
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return cap, err
+	return answer.cap, err
 }

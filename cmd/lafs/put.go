@@ -86,7 +86,7 @@ func (a *app) put(ctx context.Context, src, path string) error {
 		return fmt.Errorf("put: %w", err)
 	}
 	defer resp.Body.Close()
-	cap, held, err := readPutAnswer(resp, m)
+	answer, err := readPutAnswer(resp, m)
 	m.end()
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -94,39 +94,61 @@ func (a *app) put(ctx context.Context, src, path string) error {
 	if err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
-	if _, err := fmt.Fprintln(a.stdout, cap); err != nil {
+	if _, err := fmt.Fprintln(a.stdout, answer.cap); err != nil {
 		return fmt.Errorf("put: write the cap: %w", err)
 	}
 	if !a.quiet {
 		summary(a.stderr, "stored", sent.n, time.Since(start))
-		if held > 0 {
-			fmt.Fprintf(a.stderr, "%s of its shares were on servers already and were not sent\n", humanSize(held))
+		if answer.held > 0 {
+			fmt.Fprintf(a.stderr, "%s of its shares were on servers already and were not sent\n", humanSize(answer.held))
+		}
+		if answer.pending {
+			a.tellRest(answer.updates)
 		}
 	}
 	return nil
 }
 
-// readPutAnswer reads the cap out of an answer, and how many bytes servers
-// held already, and shows what stands before it where progress was asked for.
-func readPutAnswer(resp *http.Response, m *meter) (cap string, held int64, err error) {
+// tellRest waits for what becomes of shares that the file does not need.
+func (a *app) tellRest(updates *json.Decoder) {
+	fmt.Fprintln(a.stderr, "it is safe already; the rest of its shares is on the way")
+	var u gateway.Update
+	if err := updates.Decode(&u); err != nil || u.Placed == nil {
+		fmt.Fprintln(a.stderr, "what became of the rest is not known; lafs check --repair makes it whole")
+		return
+	}
+	fmt.Fprintf(a.stderr, "%d of %d shares are on %d servers\n", u.Placed.Shares, u.Placed.Total, u.Placed.Servers)
+}
+
+// A putAnswer is what the node answered to a put.
+type putAnswer struct {
+	cap     string
+	held    int64         // bytes that servers held already
+	pending bool          // updates will tell of the rest
+	updates *json.Decoder // nil where no progress was asked for
+}
+
+// readPutAnswer reads an answer as far as the cap, and shows what stands
+// before it where progress was asked for.
+func readPutAnswer(resp *http.Response, m *meter) (putAnswer, error) {
 	if resp.Header.Get("Content-Type") != gateway.ProgressType {
 		text, err := io.ReadAll(io.LimitReader(resp.Body, maxCap))
 		if err != nil {
-			return "", 0, fmt.Errorf("read the node's answer: %w", err)
+			return putAnswer{}, fmt.Errorf("read the node's answer: %w", err)
 		}
-		return strings.TrimSpace(string(text)), 0, nil
+		return putAnswer{cap: strings.TrimSpace(string(text))}, nil
 	}
 	updates := json.NewDecoder(resp.Body)
 	for {
 		var u gateway.Update
 		if err := updates.Decode(&u); err != nil {
-			return "", 0, errBrokeOff
+			return putAnswer{}, errBrokeOff
 		}
 		switch {
 		case u.Error != "":
-			return "", 0, statusError(u.Status, u.Error)
+			return putAnswer{}, statusError(u.Status, u.Error)
 		case u.Cap != "":
-			return u.Cap, u.Held, nil
+			return putAnswer{u.Cap, u.Held, u.Pending, updates}, nil
 		case u.Progress != nil:
 			m.set(u.Phase, u.Done, u.Total)
 		}

@@ -30,16 +30,46 @@ func (o *onGrid) Spool(r io.Reader) (Source, error) {
 	return s, nil
 }
 
+// Upload waits for happiness alone where somebody hears of the rest, and else
+// for every server.
 func (o *onGrid) Upload(ctx context.Context, src Source, progress func(Progress)) (caps.Cap, error) {
 	var opts grid.UploadOptions
+	rest := make(chan Placement, 1)
 	if progress != nil {
-		opts.Progress = func(p grid.Progress) { progress(Progress(p)) }
+		opts.Progress = func(p grid.Progress) {
+			progress(Progress{Phase: p.Phase, Done: p.Done, Total: p.Total, Saved: p.Saved})
+		}
+		opts.Rest = func(res *grid.UploadResult, err error) {
+			if err == nil {
+				rest <- placementOf(res)
+			}
+			close(rest)
+		}
 	}
 	res, err := o.grid.Upload(ctx, src, opts)
 	if err != nil {
 		return nil, err
 	}
+	if res.Pending > 0 {
+		progress(Progress{Phase: "stored", Done: src.Size(), Total: src.Size(), Saved: res.Saved, Rest: rest})
+	}
 	return res.Cap, nil
+}
+
+// placementOf counts where the shares of an upload are.
+func placementOf(res *grid.UploadResult) Placement {
+	p := Placement{Shares: len(res.Sharemap)}
+	servers := make(map[string]bool)
+	for _, ids := range res.Sharemap {
+		for _, id := range ids {
+			servers[id] = true
+		}
+	}
+	if c, ok := res.Cap.(*caps.CHK); ok {
+		p.Total = c.Total
+	}
+	p.Servers = len(servers)
+	return p
 }
 
 func (o *onGrid) Open(ctx context.Context, c caps.Cap) (File, error) {

@@ -29,15 +29,32 @@ type Progress struct {
 	// Saved is how many bytes of shares servers held already, told when the
 	// file is stored.
 	Saved int64 `json:"saved,omitempty"`
+	// Rest, told when the file is stored, gives what became of shares that
+	// are still on their way; nil if there are none.
+	Rest <-chan Placement `json:"-"`
+}
+
+// A Placement is where the shares of a file are in the end.
+type Placement struct {
+	// Shares of Total were placed, on so many Servers.
+	Shares  int `json:"shares"`
+	Total   int `json:"total"`
+	Servers int `json:"servers"`
 }
 
 // An Update is one line of an answer of ProgressType. Cap, a secret, with
 // Held, which is Progress.Saved, and Error with its Status stand only in the
-// last.
+// last; but where Pending says that some shares are still on their way, one
+// more may follow, with Placed.
 type Update struct {
 	*Progress
-	Cap    string `json:"cap,omitempty"`
-	Held   int64  `json:"held,omitempty"`
+	Cap  string `json:"cap,omitempty"`
+	Held int64  `json:"held,omitempty"`
+	// Pending and Placed are about shares that the file does not need to be
+	// safely stored.
+	Pending bool       `json:"pending,omitempty"`
+	Placed  *Placement `json:"placed,omitempty"`
+
 	Error  string `json:"error,omitempty"`
 	Status int    `json:"status,omitempty"`
 }
@@ -52,7 +69,7 @@ type made struct {
 // answerMade answers with the cap that work makes.
 func (g *gateway) answerMade(w http.ResponseWriter, r *http.Request, a args, work func(func(Progress)) (made, error)) error {
 	if r.Header.Get("Accept") == ProgressType {
-		g.answerTelling(w, work)
+		g.answerTelling(w, r, work)
 		return nil
 	}
 	m, err := work(nil)
@@ -106,7 +123,7 @@ const tellEvery = 500 * time.Millisecond
 
 // answerTelling does the work and tells how far it is. Its caller may read as
 // slowly as it likes: the work does not wait for it.
-func (g *gateway) answerTelling(w http.ResponseWriter, work func(func(Progress)) (made, error)) {
+func (g *gateway) answerTelling(w http.ResponseWriter, r *http.Request, work func(func(Progress)) (made, error)) {
 	w.Header().Set("Content-Type", ProgressType)
 	enc, rc := json.NewEncoder(w), http.NewResponseController(w)
 	tell := func(u Update) {
@@ -136,8 +153,12 @@ func (g *gateway) answerTelling(w http.ResponseWriter, work func(func(Progress))
 		}
 	}()
 	var held atomic.Int64
+	var rest atomic.Value // of a <-chan Placement
 	m, err := work(func(p Progress) {
 		held.Store(p.Saved)
+		if p.Rest != nil {
+			rest.Store(p.Rest)
+		}
 		latest.Store(&p)
 	})
 	close(ended)
@@ -146,5 +167,16 @@ func (g *gateway) answerTelling(w http.ResponseWriter, work func(func(Progress))
 		tell(Update{Error: err.Error(), Status: g.note(err)})
 		return
 	}
-	tell(Update{Cap: m.cap.Reveal(), Held: held.Load()})
+	placed, pending := rest.Load().(<-chan Placement)
+	tell(Update{Cap: m.cap.Reveal(), Held: held.Load(), Pending: pending})
+	if !pending {
+		return
+	}
+	select {
+	case p, ok := <-placed:
+		if ok {
+			tell(Update{Placed: &p})
+		}
+	case <-r.Context().Done():
+	}
 }

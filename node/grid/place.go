@@ -29,6 +29,9 @@ type upload struct {
 	asked     int          // the first so many of cands are in play
 	pushed    int          // shares sent
 	repairs   bool         // it is a repair: what can be placed is success
+	cap       *caps.CHK    // once it is known
+	rest      *rest        // nil if Upload waits for all
+	told      bool         // Upload has returned
 	resumable bool         // the same file gets the same key again
 	whole     [][]byte     // all shares, of a small file
 	saved     int64        // bytes of shares that an earlier upload had sent
@@ -222,6 +225,7 @@ func (u *upload) ask(ctx context.Context, questions map[int][]storage.ShareNumbe
 		case a := <-answers:
 			delete(pending, a.index)
 			u.note(a)
+			u.tellHappy(nil)
 			if grace == nil && u.enough(pending) {
 				grace = time.After(min(max(2*time.Since(started), minGrace), maxGrace))
 			}

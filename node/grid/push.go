@@ -23,6 +23,7 @@ type push struct {
 	byShare map[int][]*stream
 	workers sync.WaitGroup
 	started time.Time
+	moved   chan struct{} // gets a value when a share has become whole
 	waited  time.Duration // time that the encoder stood still for a server
 
 	mu    sync.Mutex
@@ -36,7 +37,7 @@ type push struct {
 // cap is nil if the pass was broken off to plan again.
 func (u *upload) push(ctx context.Context, enc *immutable.Encoder, lay placement.Layout) (*caps.CHK, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	p := &push{u: u, account: u.g.account(), byShare: make(map[int][]*stream), started: time.Now()}
+	p := &push{u: u, account: u.g.account(), byShare: make(map[int][]*stream), moved: make(chan struct{}, 1), started: time.Now()}
 	for i, send := range lay.Send {
 		if len(send) > 0 {
 			p.addQueue(ctx, u.cands[i], send)
@@ -147,6 +148,7 @@ func (p *push) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, erro
 	if err := p.feedAll(ctx, func(n int) []byte { return tails[n] }, int64(len(tails)*len(tails[0])), true); err != nil {
 		return nil, err
 	}
+	p.u.cap = cap
 	return cap, p.drain(ctx)
 }
 
@@ -245,7 +247,9 @@ func (p *push) drain(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
+		p.u.tellHappy(p.wholeStreams())
 		select {
+		case <-p.moved:
 		case <-done:
 			return ctx.Err()
 		case <-tick.C:

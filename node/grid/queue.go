@@ -250,6 +250,10 @@ func (q *queue) answered(s *stream, missing []storage.Range) {
 	s.missing = append([]storage.Range{}, missing...)
 	if len(missing) == 0 {
 		s.whole = true
+		select {
+		case q.p.moved <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -19,6 +19,13 @@ type UploadOptions struct {
 	// Progress, if set, is told how far the upload is: from one goroutine at
 	// a time, often, and it must not block.
 	Progress func(Progress)
+	// Rest, if set, makes Upload return as soon as enough shares are durable
+	// for success, and is told once what became of the others: in the end
+	// the result is whole, or err says why the rest ended early. It is not
+	// called where nothing was left, or Upload fails. The upload goes on in
+	// the background until then, whatever becomes of Upload's context; it
+	// reads the source no more.
+	Rest func(res *UploadResult, err error)
 }
 
 // Progress is how far a transfer is.
@@ -46,6 +53,9 @@ type UploadResult struct {
 	Sharemap map[int][]string
 	// Happiness is what was reached.
 	Happiness int
+	// Pending is how many shares are still on their way: then UploadOptions.
+	// Rest will be told.
+	Pending int
 }
 
 // replaceBelow is the size up to which shares that were lost on the way are
@@ -54,8 +64,9 @@ type UploadResult struct {
 const replaceBelow = 8 << 20
 
 // Upload encrypts src, spreads its shares and returns the cap. It is done
-// when every share that was planned is durable or its server was given up;
-// happiness decides whether that is a success. Files of up to
+// when every share that was planned is durable or its server was given up,
+// or, with UploadOptions.Rest, before; happiness decides whether that is a
+// success. Files of up to
 // immutable.LITThreshold bytes are their own cap and reach no server.
 //
 // Errors: *UnhappyError, ErrSourceChanged, those of src, the context's.
@@ -91,6 +102,9 @@ func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*Upl
 	}
 	u := g.newUpload(enc.StorageIndex(), enc.ShareSize(), opts)
 	u.src, u.params, u.key, u.resumable = src, params, key, g.cfg.Convergence != nil
+	if opts.Rest != nil {
+		return g.uploadAndRest(ctx, u, enc, unlock)
+	}
 	defer u.abandonRest(unlock)
 	cap, err := u.run(ctx, enc)
 	if err != nil {
@@ -205,6 +219,7 @@ func (u *upload) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, er
 		}
 		defer kept.release()
 		enc = nil
+		u.cap = cap
 	}
 	for {
 		lay, err := u.place(ctx)
@@ -241,7 +256,8 @@ func (u *upload) again() bool {
 	if held := u.held(); !u.satisfied(placement.Happiness(held), len(held)) {
 		return true // place decides whether it can be reached
 	}
-	return sends > 0 && u.src.Size() <= replaceBelow
+	// Once Upload has returned, its source is gone.
+	return sends > 0 && u.src.Size() <= replaceBelow && (!u.told || u.whole != nil)
 }
 
 // satisfied reports whether an upload with that happiness, and so many
