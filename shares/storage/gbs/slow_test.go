@@ -75,14 +75,14 @@ func TestSlowClients(t *testing.T) {
 					numbers = append(numbers, n)
 				}
 				if tt.every > 0 {
-					if _, err := c.Allocate(t.Context(), testIndex, numbers, 1<<30, up, lease); err != nil {
-						t.Fatal(err)
+					if a, err := c.Allocate(t.Context(), testIndex, numbers, 10_000_000, up, lease); err != nil || len(a.Allocated) != turns {
+						t.Fatalf("Allocate: got %+v, %v", a, err)
 					}
 				}
 				ctx, cancelAll := context.WithCancel(t.Context())
 				ended := make(chan error, turns)
 				for n := range turns {
-					go func() { ended <- slowRequest(ctx, peer.RoundTripper(mux.Bulk), n, tt.every, tt.size) }()
+					go func() { ended <- slowRequest(ctx, peer.RoundTripper(mux.Small), n, tt.every, tt.size) }()
 				}
 				time.Sleep(2 * turnGrace)
 				for i := range 3 {
@@ -110,7 +110,7 @@ func slowRequest(ctx context.Context, peer http.RoundTripper, n int, every time.
 	headers := []string{authLine}
 	if every > 0 {
 		method = "PATCH"
-		headers = append(secretLines(upload), "Content-Range: bytes 0-999999999/*")
+		headers = append(secretLines(upload), "Content-Range: bytes 0-9999999/*")
 	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://lafs"+path, nil)
 	if err != nil {
@@ -121,7 +121,7 @@ func slowRequest(ctx context.Context, peer http.RoundTripper, n int, every time.
 		req.Header.Add(k, v)
 	}
 	if every > 0 {
-		req.Body, req.ContentLength = drip{ctx, every, size}, 1_000_000_000
+		req.Body, req.ContentLength = drip{ctx, every, size}, 10_000_000
 	}
 	resp, err := peer.RoundTrip(req)
 	if err != nil {
