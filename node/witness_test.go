@@ -89,3 +89,45 @@ func TestNewIdentity(t *testing.T) {
 		t.Error("NewIdentity of a client: got nil")
 	}
 }
+
+// A backup of the node's directory, storage included and stopped meanwhile,
+// is the same server elsewhere; one without the storage is the same server,
+// that lost its votes.
+func TestRestore(t *testing.T) {
+	net := oniontest.New(oniontest.Options{})
+	cfg := create(t, node.CreateOptions{Storage: true})
+	_, stop := start(t, cfg, net.Host("server"))
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, whole := range []bool{true, false} {
+		to := filepath.Join(t.TempDir(), "restored")
+		if err := os.CopyFS(to, os.DirFS(string(cfg.Dir))); err != nil {
+			t.Fatal(err)
+		}
+		if !whole {
+			if err := os.RemoveAll(filepath.Join(to, "storage")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		restored, err := node.Load(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if restored.ServerID() != cfg.ServerID() {
+			t.Errorf("the restored server is %s, want %s", restored.ServerID(), cfg.ServerID())
+		}
+		for _, f := range []string{"private/tor_onion.privkey", "private/storage.furl", "my_nodeid", "permutation-seed"} {
+			if read(t, to, f) != read(t, string(cfg.Dir), f) {
+				t.Errorf("%s is another one", f)
+			}
+		}
+		n, stop := start(t, restored, net.Host("elsewhere"))
+		if s := n.Status(); s.Storage == nil || s.Storage.StateLost == whole {
+			t.Errorf("Status, restored with the storage %v: got %+v", whole, s.Storage)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
