@@ -129,7 +129,10 @@ func TestStalledAndSlowServer(t *testing.T) {
 			get()
 		}
 		whole, _ := get()
-		for _, pair := range [][2]int{{0, 1}, {2, 4}, {3, 2}} {
+		for i, pair := range [][2]int{{0, 1}, {2, 4}, {3, 2}} {
+			if testing.Short() && i > 0 {
+				break
+			}
 			stalled, slow := g.Servers[pair[0]].Host, g.Servers[pair[1]].Host
 			stalled.Faults(oniontest.Faults{StallOut: true})
 			slow.Faults(oniontest.Faults{Bandwidth: 80_000})
