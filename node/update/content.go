@@ -181,6 +181,7 @@ func (e *Engine) load(ctx context.Context, o *object, w *caps.MutableWriter, v *
 	if id.IsZero() {
 		return &version{}, nil
 	}
+	// What a read cap has read came without the key, which shares bring.
 	if got := o.remembered(id); got != nil && (w == nil || o.privateKey() != nil) {
 		return got, nil
 	}

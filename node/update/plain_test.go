@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"lafs/node/update"
 	"lafs/shares/caps"
 	"lafs/shares/mutable"
+	"lafs/shares/storage"
 )
 
 // TestPlainWriters is TestWriters where all servers, or some, know only
@@ -108,5 +110,108 @@ func plainTrips(t *testing.T, plain int, format mutable.Format) {
 	got, err := a.Read(t.Context(), w)
 	if want := string(content) + "xzuvz"; err != nil || string(got.Data) != want {
 		t.Errorf("%d plain, %v: %d bytes at the end, %v", plain, format, len(got.Data), err)
+	}
+}
+
+// overwrite writes a version as a Tahoe-LAFS client does: over the shares
+// that are there, on servers that know no other protocol, as far as which
+// says so.
+func overwrite(t *testing.T, g *memGrid, key *mutable.Key, si caps.StorageIndex, seq uint64, data string, which func(server, number int) bool) {
+	t.Helper()
+	v, err := mutable.Encode(key, mutable.Params{Needed: 3, Total: 10}, seq, []byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range g.servers {
+		if s.plain == nil {
+			continue
+		}
+		for n, share := range v.Shares {
+			number := storage.ShareNumber(n)
+			if s.plain.Share(si, number) != nil && which(i, n) {
+				s.plain.Put(si, number, share)
+			}
+		}
+	}
+}
+
+// kept says whether got is what was to be kept.
+func kept(want, ours, wrote string, got []byte) bool {
+	if want == "either" {
+		return string(got) == ours || string(got) == wrote
+	}
+	return string(got) == want
+}
+
+// TestPlainForeign: a Tahoe-LAFS client writes past the protocol. What it
+// wrote is read and built on if it can be rebuilt; if not, what was agreed on
+// stays.
+func TestPlainForeign(t *testing.T) {
+	const ours = "one\ntwo\n"
+	long := strings.Repeat("what the other client wrote, and more of it\n", 1000)
+	all := func(int, int) bool { return true }
+	for _, tt := range []struct {
+		name, wrote string
+		plain       int
+		which       func(server, number int) bool
+		// want is what is kept, "either" of the two where one who wrote had not
+		// seen the other.
+		want string
+	}{
+		{"an entry more", ours + "foreign\n", 5, all, ours + "foreign\n"},
+		{"far more", long, 5, all, long},
+		{"nothing", "", 5, all, ""},
+		{"far more, three servers of five", long, 5, func(s, _ int) bool { return s < 3 }, "either"},
+		{"an entry more, three servers of five", ours + "foreign\n", 5, func(s, _ int) bool { return s < 3 }, "either"},
+		{"two shares, then it dies", long, 5, func(_, n int) bool { return n < 2 }, ours},
+		{"one share, then it dies", ours + "foreign\n", 5, func(_, n int) bool { return n == 0 }, ours},
+		{"on a mixed grid", long, 2, all, "either"},
+		{"two shares of a mixed grid", long, 2, func(s, _ int) bool { return s == 0 }, ours},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newPlainGrid(5, tt.plain, time.Second, 1)
+				a, b := g.engine(3, 10, 1), g.engine(3, 10, 2)
+				defer a.Close()
+				defer b.Close()
+				key, err := mutable.GenerateKey()
+				if err != nil {
+					t.Fatal(err)
+				}
+				format := mutable.SDMF
+				w, err := a.Create(t.Context(), update.CreateOptions{Key: key, Format: &format}, []byte("one\n"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := a.Modify(t.Context(), w, add("two\n")); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Second)
+				overwrite(t, g, key, w.ReadOnly().(*caps.MutableReader).StorageIndex(), 3, tt.wrote, tt.which)
+				got, err := b.Read(t.Context(), w.ReadOnly())
+				if err != nil || !kept(tt.want, ours, tt.wrote, got.Data) {
+					t.Errorf("Read: %.40q of %d bytes, %v, want %.40q", got.Data, len(got.Data), err, tt.want)
+				}
+				for i, e := range []*update.Engine{a, b} {
+					if err := e.Modify(t.Context(), w, add(fmt.Sprintf("after %d\n", i))); err != nil {
+						t.Errorf("Modify: %v", err)
+					}
+				}
+				c := g.engine(3, 10, 3)
+				defer c.Close()
+				got, err = c.Read(t.Context(), w.ReadOnly())
+				if before, ok := bytes.CutSuffix(got.Data, []byte("after 0\nafter 1\n")); err != nil || !ok || !kept(tt.want, ours, tt.wrote, before) {
+					t.Errorf("Read after it: %.40q of %d bytes, %v, want %.40q and two entries more", got.Data, len(got.Data), err, tt.want)
+				}
+				if err := c.Repair(t.Context(), w); err != nil {
+					t.Errorf("Repair: %v", err)
+				}
+				time.Sleep(10 * time.Second)
+				res, err := c.Check(t.Context(), w, true)
+				if err != nil || !res.Healthy {
+					t.Errorf("Check: %+v, %v", res, err)
+				}
+			})
+		})
 	}
 }

@@ -230,12 +230,12 @@ func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter) *vi
 		least = len(servers)/2 + 1
 	}
 	v := e.follow(ctx, o, w, l, servers, least, func(v *view) bool {
-		return v.settled() && v.decision.Version.Seq >= oldest && v.foreignDone()
+		return v.settled() && v.newest() >= oldest && v.foreignDone()
 	})
 	if v.layout == nil {
 		return v
 	}
-	if v.decision.Version.Seq < oldest && v.decision.Verdict != agree.TooFew {
+	if v.newest() < oldest && v.decision.Verdict != agree.TooFew {
 		// Servers that were rolled back, or lie: this engine has seen a
 		// newer version chosen.
 		e.cfg.Log.Warn("servers show an older version of a mutable object than was chosen", "object", o.si)

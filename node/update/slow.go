@@ -247,7 +247,7 @@ func (op *operation) prepare(ctx context.Context, b agree.Ballot) (*view, bool) 
 // if not nil, is the list that shall take l's place.
 func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view, next *layout) {
 	d := v.decision
-	if d.Verdict == agree.TooFew || d.Version.Seq < op.o.oldest() && d.Verdict != agree.Possible {
+	if d.Verdict == agree.TooFew || v.newest() < op.o.oldest() && d.Verdict != agree.Possible {
 		op.starve()
 		op.back(ctx)
 		return

@@ -62,6 +62,27 @@ func TestLife(t *testing.T) {
 	}
 }
 
+// TestReaderWrites: who has read an object with its read cap writes to it
+// with the write cap.
+func TestReaderWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newMemGrid(5, time.Second, 1)
+		a, b := g.engine(3, 10, 1), g.engine(3, 10, 2)
+		defer a.Close()
+		defer b.Close()
+		w, err := a.Create(t.Context(), update.CreateOptions{}, []byte("one\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Read(t.Context(), w.ReadOnly()); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Modify(t.Context(), w, add("two\n")); err != nil {
+			t.Errorf("Modify: %v", err)
+		}
+	})
+}
+
 func TestLarge(t *testing.T) {
 	for _, format := range []mutable.Format{mutable.SDMF, mutable.MDMF} {
 		synctest.Test(t, func(t *testing.T) {

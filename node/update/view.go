@@ -97,10 +97,14 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 		v.heard++
 		v.parts = append(v.parts, a.parts...)
 	}
-	overwritten := v.overwritten(answers)
-	counts := func(a *answer) bool {
-		return a.err == nil && a.counts && (a.Done || !onlyDone) && (!a.Lost || overwritten)
+	counts := func(a *answer) bool { return a.err == nil && a.counts && (a.Done || !onlyDone) }
+	var top agree.Ballot
+	for _, a := range answers {
+		if counts(a) && !a.Lost && top.Less(a.State.Accepted) {
+			top = a.State.Accepted
+		}
 	}
+	var lost *layout // the newest of those whose votes were written over
 	for _, a := range answers {
 		if !counts(a) {
 			continue
@@ -110,6 +114,14 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 			w.List = a.layout.list
 			layouts = append(layouts, a.layout, a.layout.before)
 		}
+		if a.Lost {
+			if a.layout != nil && (lost == nil || lost.list.Generation < a.layout.list.Generation) {
+				lost = a.layout
+			}
+			if a.State.Accepted == (agree.Ballot{}) || !a.State.Accepted.Less(top) {
+				continue // it may have voted for anything
+			}
+		}
 		witnesses = append(witnesses, w)
 	}
 	var known *agree.List
@@ -117,6 +129,9 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 		known = l.list
 	}
 	f := agree.Find(known, witnesses)
+	if f.List == nil && lost != nil {
+		f = agree.Find(lost.list, witnesses)
+	}
 	of := func(list *agree.List) *layout {
 		i := slices.IndexFunc(layouts, func(l *layout) bool { return l != nil && l.list == list })
 		if i < 0 {
@@ -138,26 +153,36 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 	if l == nil && !v.established() {
 		v.doubtful, v.decision, v.next, v.sealed = true, agree.Decision{}, nil, false
 	}
-	if v.decision.Verdict == agree.Chosen || v.decision.Verdict == agree.Previous {
-		v.foreign = v.newestForeign(v.decision.Version)
-	}
+	v.takeOver(top)
 	return v
 }
 
-// overwritten: what servers do not know any more of their votes was lost to a
-// Tahoe-LAFS client that wrote the newest version that can be rebuilt. It is
-// taken over, and their votes for what it replaced mean nothing then.
-func (v *view) overwritten(answers []*answer) bool {
-	var newest agree.VersionID
-	for _, p := range v.parts {
-		if (p.version.Seq > newest.Seq || p.version.Seq == newest.Seq && string(p.version.Root[:]) > string(newest.Root[:])) && v.has(p.version) {
-			newest = p.version
+// takeOver looks for what a Tahoe-LAFS client wrote and is to be built on. A
+// server whose votes it wrote over can promise, and is one that did not say
+// what it voted for, unless that was in a lower ballot than others voted in.
+func (v *view) takeOver(top agree.Ballot) {
+	d := &v.decision
+	switch d.Verdict {
+	case agree.Chosen, agree.Previous:
+		v.foreign = v.newestForeign(d.Version)
+	case agree.Possible:
+		// Who wrote it saw the candidate: its number is higher.
+		if v.foreign = v.newestForeign(d.Version); !v.foreign.IsZero() {
+			*d = agree.Decision{Verdict: agree.Chosen, Version: d.Version, Ballot: d.Ballot}
+		}
+	case agree.TooFew:
+		if len(v.answers) < v.layout.quorums.Read {
+			return
+		}
+		// Nothing is known of what was agreed on, so it is all that is left.
+		if v.foreign = v.newestForeign(agree.VersionID{}); !v.foreign.IsZero() {
+			*d = agree.Decision{Verdict: agree.Chosen, Ballot: top}
 		}
 	}
-	return !newest.IsZero() && slices.ContainsFunc(answers, func(a *answer) bool {
-		return a.err == nil && a.Lost && slices.ContainsFunc(a.parts, func(p part) bool { return p.foreign && p.version == newest })
-	})
 }
+
+// newest is the number of the newest version that may be built on.
+func (v *view) newest() uint64 { return max(v.decision.Version.Seq, v.foreign.Seq) }
 
 func (l *layout) has(id string) bool { return l.list.Has(id) }
 

@@ -122,7 +122,7 @@ type SlotAnswer struct {
 	Foreign bool
 	// Lost: Foreign, and what the server promised and voted for is gone, if
 	// there was anything. State must not be counted as that of a server that
-	// never voted, unless the foreign version is taken over.
+	// never voted.
 	Lost bool
 	// Ancestors are State.Current's.
 	Ancestors []agree.VersionID
