@@ -129,7 +129,7 @@ func (k *checker) mutableHealth(ctx context.Context, c caps.Cap, si caps.Storage
 	for _, bad := range r.Corrupt {
 		h.Corrupt = append(h.Corrupt, gateway.CorruptShare{Server: bad.Server, Number: bad.Number})
 	}
-	h.Summary = mutableSummary(&h)
+	h.Summary = mutableSummary(&h) + votesKept(r.OnlyTahoe, hosts)
 	if opts.AddLease {
 		err = k.addLeases(ctx, si, hosts)
 	}
@@ -145,6 +145,21 @@ func mutableSummary(h *gateway.Health) string {
 		word = "Not healthy"
 	}
 	return fmt.Sprintf("%s: %d of %d shares are good, and %d are needed", word, h.Good, h.Total, h.Needed)
+}
+
+// votesKept says which promise holds where not every server that holds an
+// object keeps votes.
+func votesKept(onlyTahoe []string, hosts map[string]bool) string {
+	n := 0
+	for _, id := range onlyTahoe {
+		if hosts[id] {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d of the %d servers with shares speak only Tahoe's protocol: changes are agreed on by clients alone", n, len(hosts))
 }
 
 // addLeases renews our lease on the servers that hold an object.

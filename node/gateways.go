@@ -70,8 +70,12 @@ func (n *Node) gatewayInfo() gateway.Info {
 		case sv.LastError != "":
 			text = "Not connected: " + sv.LastError
 		}
+		version := ""
+		if sv.OnlyTahoe {
+			version = "Tahoe's protocol only: changes are agreed on by clients alone"
+		}
 		out.Servers = append(out.Servers, gateway.ServerInfo{
-			NodeID: sv.ID, Nickname: sv.Nickname, ConnectionStatus: text, LastReceived: sv.LastUsed,
+			NodeID: sv.ID, Nickname: sv.Nickname, ConnectionStatus: text, LastReceived: sv.LastUsed, Version: version,
 		})
 	}
 	return out

@@ -89,6 +89,10 @@ type ServerStatus struct {
 	LastError string `json:"last_error,omitempty"`
 	// Stale: it was not announced for so long that it gets no new shares.
 	Stale bool `json:"stale,omitempty"`
+	// OnlyTahoe: it speaks only Tahoe-LAFS's protocol. It keeps no votes, and
+	// changes of mutable objects on it are agreed on by clients alone. False
+	// also as long as it has not been asked.
+	OnlyTahoe bool `json:"only_tahoe_protocol,omitempty"`
 }
 
 // A StorageStatus is the node's own storage server. Sizes are in bytes.
@@ -206,7 +210,8 @@ func (c *client) serverStatus() []ServerStatus {
 		out = append(out, ServerStatus{ID: n.ownID(), Nickname: n.cfg.Nickname, Connected: true, Source: "self"})
 	}
 	for _, a := range c.known() {
-		p := c.peer(a).way.Status()
+		peer := c.peer(a)
+		p := peer.way.Status()
 		source := "introducer"
 		if a.Static {
 			source = "static"
@@ -214,6 +219,7 @@ func (c *client) serverStatus() []ServerStatus {
 		out = append(out, ServerStatus{
 			ID: a.ServerID(), Nickname: a.Nickname, Source: source, Stale: a.Stale,
 			Connected: p.Connected, Lanes: p.Lanes, LastError: p.LastError, LastUsed: p.LastUsed,
+			OnlyTahoe: peer.storage.OnlyTahoe(),
 		})
 	}
 	return out

@@ -153,6 +153,9 @@ func serverLine(s *node.ServerStatus) string {
 	if s.Stale {
 		parts = append(parts, "not announced for long: gets no new shares")
 	}
+	if s.OnlyTahoe {
+		parts = append(parts, "Tahoe's protocol only: changes are agreed on by clients alone")
+	}
 	if s.LastError != "" {
 		parts = append(parts, printable(s.LastError))
 	}

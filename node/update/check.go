@@ -34,6 +34,9 @@ type CheckResult struct {
 	Corrupt []CorruptShare
 	// Answered and Silent are the ids of the servers asked.
 	Answered, Silent []string
+	// OnlyTahoe are those of Answered that speak only Tahoe-LAFS's protocol:
+	// they keep no votes of their own.
+	OnlyTahoe []string
 }
 
 // A CorruptShare is a share and the id of the server that holds it.
@@ -124,6 +127,9 @@ func (r *CheckResult) count(v *view, id agree.VersionID) {
 			continue
 		}
 		r.Answered = append(r.Answered, a.server.ID)
+		if s, ok := a.server.Slots.(interface{ OnlyTahoe() bool }); ok && s.OnlyTahoe() {
+			r.OnlyTahoe = append(r.OnlyTahoe, a.server.ID)
+		}
 		for _, set := range []map[storage.ShareNumber]storage.SlotShare{a.Current, a.Base, a.Older} {
 			for n := range set {
 				if !slices.ContainsFunc(a.parts, func(p part) bool { return p.number == n }) {

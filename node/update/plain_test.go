@@ -208,7 +208,7 @@ func TestPlainForeign(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second)
 				res, err := c.Check(t.Context(), w, true)
-				if err != nil || !res.Healthy {
+				if err != nil || !res.Healthy || len(res.OnlyTahoe) != tt.plain {
 					t.Errorf("Check: %+v, %v", res, err)
 				}
 			})

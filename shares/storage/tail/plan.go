@@ -49,7 +49,7 @@ func (s *Slots) plan(ctx context.Context, si caps.StorageIndex, old *slot, req *
 		placement = old.top.placement
 	}
 	list, agreed := agree.Recorded(req.Message, old.state, after, placement, req.Placement)
-	if !done || !agreed || after != old.state && old.refuses(req.Message) {
+	if !done || !agreed || after != old.state && old.refuses(req) {
 		return c, nil
 	}
 	c.done = true
@@ -105,15 +105,29 @@ func (c *change) idle(next *record) bool {
 }
 
 // refuses: votes wait until their writer knows what a Tahoe-LAFS client wrote
-// here. What a Learn would drop may be all that is left of its version.
-func (s *slot) refuses(m agree.Message) bool {
-	switch m.(type) {
-	case agree.Fast, agree.Learn:
+// here, or shows that he does: he builds on it. What a Learn would drop may
+// be all that is left of its version.
+func (s *slot) refuses(req *storage.SlotRequest) bool {
+	switch m := req.Message.(type) {
+	case agree.Fast:
 		return s.foreign
+	case agree.Learn:
+		return s.foreign && !s.under(m.Version, req.Ancestors)
 	case agree.Accept:
-		return s.foreign && !s.seen
+		return s.foreign && !s.seen && !s.under(m.Version, req.Ancestors)
 	}
 	return false
+}
+
+// under: all that a Tahoe-LAFS client wrote here is v or one of its
+// ancestors.
+func (s *slot) under(v agree.VersionID, ancestors []agree.VersionID) bool {
+	for _, sh := range s.shares {
+		if sh.header != nil && sh.version != s.state.Current && !s.lags(sh) && sh.version != v && !slices.Contains(ancestors, sh.version) {
+			return false
+		}
+	}
+	return true
 }
 
 // installed says which version the message leaves as current, if it does.

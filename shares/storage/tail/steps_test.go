@@ -153,7 +153,7 @@ func TestForeign(t *testing.T) {
 			o := newObject(t)
 			v1, v2 := o.written(50, tt.ours)
 			state := o.read().State
-			x := o.version(3, tt.it)
+			x, y := o.version(3, tt.it), o.version(5, 40)
 			o.server.Put(o.si, 0, x.shares[0])
 			a := o.read()
 			if !a.Foreign || a.Lost || a.State != state || string(a.Placement) != "placement" {
@@ -162,10 +162,10 @@ func TestForeign(t *testing.T) {
 			o.shows("current", a.Current, map[storage.ShareNumber][]byte{0: x.shares[0], 1: v2.shares[1]})
 			o.shows("base", a.Base, map[storage.ShareNumber][]byte{1: v2.shares[1]})
 			o.shows("older", a.Older, v1.shares)
-			accept := agree.Accept{Ballot: o.b, Version: x.id, Base: agree.Base{Version: v2.id}}
-			for _, m := range []agree.Message{agree.Fast{Old: v2.id, Ballot: agree.Ballot{Fast: 2}, New: x.id}, accept,
+			accept := agree.Accept{Ballot: o.b, Version: y.id, Base: agree.Base{Version: v2.id}}
+			for _, m := range []agree.Message{agree.Fast{Old: v2.id, Ballot: agree.Ballot{Fast: 2}, New: y.id}, accept,
 				agree.Learn{Version: v2.id, Ballot: agree.Ballot{Fast: 2}}} {
-				if a := o.send(m, x, v2); a.Done || !a.Foreign {
+				if a := o.send(m, y, v2); a.Done || !a.Foreign {
 					t.Errorf("%T over it: done %v, foreign %v", m, a.Done, a.Foreign)
 				}
 			}
@@ -175,18 +175,47 @@ func TestForeign(t *testing.T) {
 			o.shows("older", o.read().Older, v1.shares)
 			// Another one, of which the writer does not know.
 			o.server.Put(o.si, 0, o.version(4, tt.it).shares[0])
-			if a := o.send(accept, x, v2); a.Done {
+			if a := o.send(accept, y, v2); a.Done {
 				t.Error("Accept of one who was not told was done")
 			}
 			o.send(agree.Prepare{Ballot: o.b}, content{}, content{})
-			if a := o.send(accept, x, v2); !a.Done || a.Foreign {
+			if a := o.send(accept, y, v2); !a.Done || a.Foreign {
 				t.Errorf("Accept: %+v", a.State)
 			}
 			a = o.read()
-			o.shows("current", a.Current, x.shares)
+			o.shows("current", a.Current, y.shares)
 			o.shows("base", a.Base, v2.shares)
 		})
 	}
+}
+
+// TestForeignBuiltOn: a version that has what a Tahoe-LAFS client wrote among
+// its ancestors takes its place, also where nobody was told of it.
+func TestForeignBuiltOn(t *testing.T) {
+	o := newObject(t)
+	_, v2 := o.written(50, 60)
+	x, y := o.version(3, 70), o.version(4, 80)
+	for n, data := range x.shares {
+		o.server.Put(o.si, n, data)
+	}
+	learn := func(shares map[storage.ShareNumber][]byte, ancestors ...agree.VersionID) storage.SlotAnswer {
+		a, err := o.slots.Slot(t.Context(), o.si, storage.SlotRequest{Message: agree.Learn{Version: y.id, Ballot: o.b},
+			Enabler: &storage.WriteEnabler{1}, Lease: &storage.LeaseSecrets{}, Shares: shares, Ancestors: ancestors})
+		if err != nil {
+			t.Fatalf("Learn: %v", err)
+		}
+		return a
+	}
+	if a := learn(y.shares, v2.id); a.Done || !a.Foreign {
+		t.Errorf("Learn of a version that is not built on it: done %v, foreign %v", a.Done, a.Foreign)
+	}
+	if a := learn(nil, x.id, v2.id); a.Done || !a.Missing {
+		t.Errorf("Learn without shares: done %v, missing %v", a.Done, a.Missing)
+	}
+	if a := learn(y.shares, x.id, v2.id); !a.Done || a.Foreign {
+		t.Errorf("Learn: done %v, foreign %v", a.Done, a.Foreign)
+	}
+	o.shows("current", o.read().Current, y.shares)
 }
 
 // TestOverwritten: a Tahoe-LAFS client's shares cover the records too, or

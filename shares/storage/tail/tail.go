@@ -53,6 +53,9 @@ func New(server Server) *Slots {
 	return &Slots{server: server, known: map[caps.StorageIndex]*memory{}}
 }
 
+// OnlyTahoe reports that votes are not kept by the server itself: always.
+func (s *Slots) OnlyTahoe() bool { return true }
+
 // ReadTestWrite implements storage.Slots: it is the server's own.
 func (s *Slots) ReadTestWrite(ctx context.Context, si caps.StorageIndex, enabler *storage.WriteEnabler, lease *storage.LeaseSecrets,
 	writes map[storage.ShareNumber]storage.TestWrite, spans []storage.Span) (bool, map[storage.ShareNumber][][]byte, error) {
