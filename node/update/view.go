@@ -152,6 +152,7 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 	}
 	if l == nil && !v.established() {
 		v.doubtful, v.decision, v.next, v.sealed = true, agree.Decision{}, nil, false
+		return v
 	}
 	v.takeOver(top)
 	return v
