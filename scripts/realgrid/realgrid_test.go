@@ -271,7 +271,7 @@ func TestClientDiesInPut(t *testing.T) {
 	w.wantSame(t, 1, cap, data)
 }
 
-// Tor itself dies, first the clients', then the servers', and comes back:
+// Tor itself dies, first the servers', then the clients', and comes back:
 // the nodes go on by themselves.
 func TestTorDies(t *testing.T) {
 	w := real(t)
@@ -284,7 +284,7 @@ func TestTorDies(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		if _, err := w.get(ctx, 1, cap); err == nil {
 			t.Errorf("tor %d is dead, and yet the file came", i)
-		} else if i == 0 {
+		} else if i == 1 {
 			// Of its own Tor a client knows at once, and says what to do.
 			if ctx.Err() != nil {
 				t.Errorf("the get waited for a Tor that is dead: %v", err)
