@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -280,14 +281,24 @@ func cmdStall(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdWaitFor is `waitfor GLOB`: it waits for a file that matches and is not
-// empty.
+// cmdWaitFor is `waitfor GLOB [BYTES]`: it waits for a file that matches and
+// has at least so many bytes on the disk; else, one that is not empty.
 func cmdWaitFor(ts *testscript.TestScript, _ bool, args []string) {
+	var want int64
+	if len(args) > 1 {
+		_, err := fmt.Sscan(args[1], &want)
+		ts.Check(err)
+	}
 	for range 400 {
 		found, err := filepath.Glob(ts.MkAbs(args[0]))
 		ts.Check(err)
-		if len(found) > 0 {
-			if st, err := os.Stat(found[0]); err == nil && st.Size() > 0 {
+		for _, path := range found {
+			st, err := os.Stat(path)
+			if err != nil || st.Size() == 0 {
+				continue
+			}
+			// What an upload has not written yet takes nothing of the disk.
+			if disk, ok := st.Sys().(*syscall.Stat_t); ok && disk.Blocks*512 >= want {
 				return
 			}
 		}
