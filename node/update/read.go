@@ -82,24 +82,42 @@ func (e *Engine) loadRange(ctx context.Context, o *object, v *view, id agree.Ver
 	if id.IsZero() {
 		return &version{}, nil
 	}
+	for {
+		out, failed, err := e.tryRange(ctx, o, v, id, offset, length)
+		if len(failed) == 0 || ctx.Err() != nil {
+			return out, err
+		}
+		// A server that fails once its share was found is done without.
+		v.parts = slices.DeleteFunc(slices.Clone(v.parts), func(p part) bool { return p.version == id && slices.Contains(failed, p.number) })
+	}
+}
+
+// tryRange is loadRange from the first shares that open; failed are those of
+// which a block could not be read.
+func (e *Engine) tryRange(ctx context.Context, o *object, v *view, id agree.VersionID, offset, length int64) (_ *version, failed []storage.ShareNumber, _ error) {
 	shares, err := e.open(ctx, o, v, id, o.format == mutable.SDMF)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h := shares[0].Header
 	out := &version{id: id, size: h.DataSize, partial: true}
 	offset = min(offset, h.DataSize)
 	length = min(length, h.DataSize-offset)
 	if length == 0 {
-		return out, nil
+		return out, nil, nil
 	}
 	first := int(offset / h.SegmentSize)
 	count := int((offset+length-1)/h.SegmentSize) - first + 1
 	blocks := make([][]mutable.Block, len(shares))
 	errs := make([]error, len(shares))
 	together(len(shares), func(i int) { blocks[i], errs[i] = shares[i].Blocks(ctx, first, count) })
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	for i, err := range errs {
+		if err != nil {
+			failed = append(failed, storage.ShareNumber(shares[i].Number()))
+		}
+	}
+	if len(failed) > 0 {
+		return nil, failed, errors.Join(errs...)
 	}
 	for s := range count {
 		byNumber := map[int]mutable.Block{}
@@ -108,13 +126,13 @@ func (e *Engine) loadRange(ctx context.Context, o *object, v *view, id agree.Ver
 		}
 		text, err := h.DecodeSegment(o.readKey, first+s, byNumber)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out.data = append(out.data, text...)
 	}
 	skip := offset - int64(first)*h.SegmentSize
 	out.data = out.data[skip : skip+length]
-	return out, nil
+	return out, nil, nil
 }
 
 type loader func(ctx context.Context, o *object, w *caps.MutableWriter, v *view, id agree.VersionID) (*version, error)
@@ -163,7 +181,7 @@ func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version,
 				}
 				return sized(got, nil)
 			}
-			if !errors.Is(err, storage.ErrNotFound) && !errors.Is(err, mutable.ErrTooFew) {
+			if !passing(err) || try == readTries-1 {
 				return nil, 0, err
 			}
 		case w != nil && v.decision.Verdict == agree.Possible:
@@ -189,6 +207,16 @@ func sized(v *version, err error) (*version, int64, error) {
 		return nil, 0, err
 	}
 	return v, max(v.size, int64(len(v.data))), nil
+}
+
+// passing says of an error in loading that another try may do better.
+func passing(err error) bool {
+	for _, e := range []error{storage.ErrNotFound, storage.ErrUnreachable, storage.ErrBusy, storage.ErrBroken, mutable.ErrTooFew} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // absent tells an object that is not there from one that cannot be seen.
