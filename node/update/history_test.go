@@ -99,7 +99,7 @@ var texts = porcupine.Model{
 func TestHistories(t *testing.T) {
 	schedules := 150
 	if testing.Short() {
-		schedules = 60
+		schedules = 15
 	}
 	if n := long(t); n > 0 {
 		schedules = n
@@ -112,6 +112,9 @@ func TestHistories(t *testing.T) {
 // looked at: there may be several placement lists for a while.
 func TestHistoriesOfAdopted(t *testing.T) {
 	schedules := 40
+	if testing.Short() {
+		schedules = 8
+	}
 	if n := long(t); n > 0 {
 		schedules = n
 	}

@@ -36,8 +36,11 @@ func (c cutSlots) Slot(ctx context.Context, si caps.StorageIndex, req storage.Sl
 // behind, a reader sees the object at once, writers write to it, and the next
 // repair completes the move.
 func TestMoverCutAnywhere(t *testing.T) {
-	completed := false
-	for allowed := 0; !completed; allowed++ {
+	completed, step := false, 1
+	if testing.Short() {
+		step = 6
+	}
+	for allowed := 0; !completed; allowed += step {
 		if allowed > 100 {
 			t.Fatal("a repair takes more than 100 requests")
 		}

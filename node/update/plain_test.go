@@ -22,7 +22,11 @@ func TestPlainWriters(t *testing.T) {
 	if many := long(t); many > 0 {
 		runs, writers, rtts = many, []int{4, 8}, []time.Duration{0, 200 * time.Millisecond, 600 * time.Millisecond}
 	}
-	for _, plain := range []int{5, 2} {
+	grids := []int{5, 2}
+	if testing.Short() {
+		grids = []int{2}
+	}
+	for _, plain := range grids {
 		for _, n := range writers {
 			for _, rtt := range rtts {
 				for _, wrong := range trouble {
@@ -47,6 +51,9 @@ func TestPlainWriters(t *testing.T) {
 // looked at there; here it is what clients see.
 func TestPlainHistories(t *testing.T) {
 	schedules := 20
+	if testing.Short() {
+		schedules = 6
+	}
 	if n := long(t); n > 0 {
 		schedules = n
 	}
