@@ -133,7 +133,7 @@ func (n *Net) runClient(ctx context.Context, c *client) error {
 			return err
 		}
 		err = waitClient(ctx, p)
-		if err == nil || ctx.Err() != nil || try == attempts {
+		if err == nil || ctx.Err() != nil || try == clientTries {
 			return err
 		}
 		p.kill()

@@ -90,9 +90,14 @@ func waitConsensus(ctx context.Context, dir string, servers []*process) error {
 	}
 }
 
-// completeConsensus checks that every server is listed as running.
+// completeConsensus checks that every server is listed as running, and all
+// with the same weight. They advertise the little that they have moved so far:
+// mostly nothing, and then all are alike. But where one shows a kilobyte a
+// second and the others none, clients choose that one alone, and never find
+// three for a circuit.
 func completeConsensus(doc string) error {
 	running := map[string]bool{}
+	weight := ""
 	var nickname string
 	for line := range strings.Lines(doc) {
 		f := strings.Fields(line)
@@ -101,6 +106,11 @@ func completeConsensus(doc string) error {
 			nickname = f[1]
 		case len(f) > 1 && f[0] == "s":
 			running[nickname] = slices.Contains(f[1:], "Running")
+		case len(f) > 1 && f[0] == "w":
+			if weight != "" && weight != f[1] {
+				return errors.New("the first consensus of the tor network prefers some servers to others")
+			}
+			weight = f[1]
 		}
 	}
 	for _, name := range serverNames() {

@@ -30,6 +30,25 @@ func TestCompleteConsensus(t *testing.T) {
 	}
 }
 
+// A consensus that prefers a server to the others is of no use: clients would
+// build no circuit.
+func TestUnevenConsensus(t *testing.T) {
+	doc := func(first string) string {
+		out, weight := "", first
+		for _, name := range serverNames() {
+			out += "r " + name + " AAAA\ns Running Valid\nw Bandwidth=" + weight + " Unmeasured=1\n"
+			weight = "0"
+		}
+		return out
+	}
+	if err := completeConsensus(doc("0")); err != nil {
+		t.Errorf("all alike: %v", err)
+	}
+	if err := completeConsensus(doc("1")); err == nil {
+		t.Error("one preferred: got no error")
+	}
+}
+
 // The first vote is called for a moment at most a second away, never past.
 func TestVotingOffset(t *testing.T) {
 	for ms := range int64(10_000) {

@@ -28,8 +28,9 @@ const Relays = 4
 const DefaultClients = 2
 
 const (
-	attempts       = 3                // another program can take a port at the last moment
+	attempts       = 5                // a port can be taken at the last moment, a consensus be of no use
 	attemptTimeout = 60 * time.Second // one attempt needs 5-15 s, a slow machine several times that
+	clientTries    = 3
 	clientTimeout  = 20 * time.Second // a client needs 1-3 s, and once took 12
 )
 
