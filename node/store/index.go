@@ -68,6 +68,8 @@ type index struct {
 	// sum is what the index had when it was opened.
 	sum tally
 
+	commits commits
+
 	mu sync.Mutex
 	// settled are the keys of intents that were carried out. Guarded by mu.
 	settled map[string]bool
@@ -93,8 +95,8 @@ func openIndex(path string) (*index, error) {
 	if err != nil {
 		return nil, openError(err)
 	}
-	db.MaxBatchSize, db.MaxBatchDelay = 64, 2*time.Millisecond
 	x := &index{db: db, sum: sum, settled: map[string]bool{}}
+	x.commits = commits{db: db, each: x.clearIntents}
 	if err := x.start(); err != nil {
 		db.Close()
 		return nil, err

@@ -23,16 +23,9 @@ var bucketIntents = []byte("intents")
 // settledPerCommit bounds what one commit does for others.
 const settledPerCommit = 1024
 
-// batch is bolt.DB's, which also takes away the intents that were carried
-// out.
-func (x *index) batch(f func(tx *bolt.Tx) error) error {
-	return x.db.Batch(func(tx *bolt.Tx) error {
-		if err := x.clearIntents(tx); err != nil {
-			return err
-		}
-		return f(tx)
-	})
-}
+// batch carries out f in a transaction that it may share, which also takes
+// away the intents that were carried out (see [commits]).
+func (x *index) batch(f func(tx *bolt.Tx) error) error { return x.commits.do(f) }
 
 func (x *index) clearIntents(tx *bolt.Tx) error {
 	x.mu.Lock()
