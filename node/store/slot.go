@@ -29,7 +29,7 @@ func (s *Store) slot(ctx context.Context, who Authority, si caps.StorageIndex, r
 	if err != nil {
 		return none, err
 	}
-	if r != nil && req.Enabler != nil && !r.allows(req.Enabler) {
+	if r != nil && req.Message != (agree.Read{}) && !r.allows(req.Enabler) {
 		return none, storage.ErrUnauthorized
 	}
 	out := storage.SlotAnswer{Done: true}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lafs/node/grid"
+	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -24,6 +25,9 @@ type answer struct {
 	// counts: the versions that State names are the owner's, so that it may
 	// be counted. Only read and promised states are looked at.
 	counts bool
+	// rests are the versions that State names and that other servers must
+	// show: this one's shares were collected, and its votes stand.
+	rests  []agree.VersionID
 	parts  []part
 	layout *layout // of Placement, if it is the owner's
 }

@@ -22,6 +22,10 @@ var (
 	ErrNoSlots = errors.New("too few servers speak lafs's protocol for mutable objects")
 	// ErrTooFewServers is an operation for which too few servers answer.
 	ErrTooFewServers = errors.New("too few of the object's servers answer; try again when more are up")
+	// ErrBarred is a change that the object's servers do not accept from who
+	// has its write cap: they know another write enabler, as servers do that
+	// hold the shares and lost the identity under which they got them.
+	ErrBarred = errors.New("the object's servers refuse its write cap: it can be read, not changed. Copy its content into a new object")
 	// ErrReserved is new content that would say that the object is deleted.
 	ErrReserved = errors.New("this content is reserved for deleted objects")
 	// ErrClosed is an operation on an engine that is closed.

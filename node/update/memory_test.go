@@ -24,6 +24,9 @@ import (
 // stateLost: says that it forgot its votes.
 const stateLost fault = 100
 
+// barred: knows another write enabler.
+const barred fault = 101
+
 // A memServer keeps slots in memory behind package agree's rules.
 type memServer struct {
 	id  string
@@ -74,7 +77,16 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 func (s *memServer) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (a storage.SlotAnswer, err error) {
-	faulty := s.trip(ctx, func() { a, err = s.step(si, req) })
+	faulty := s.trip(ctx, func() {
+		s.mu.Lock()
+		closed := s.fault == barred && req.Message != (agree.Read{})
+		s.mu.Unlock()
+		if closed {
+			err = storage.ErrUnauthorized
+			return
+		}
+		a, err = s.step(si, req)
+	})
 	if faulty != nil {
 		return storage.SlotAnswer{}, faulty
 	}

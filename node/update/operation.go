@@ -63,6 +63,7 @@ type operation struct {
 	round        time.Duration
 	reason       error
 	finished     bool
+	barred       map[string]bool // servers, by id, that refused the write enabler
 	// Of a repair, which has no batch.
 	repairing bool
 	mends     int             // rounds begun
@@ -86,6 +87,10 @@ func (op *operation) run(ctx context.Context) {
 	for !op.finished {
 		if ctx.Err() != nil {
 			op.giveUp(op.e.closedOr(context.Cause(ctx)))
+			return
+		}
+		if op.l != nil && op.shut() {
+			op.giveUp(ErrBarred)
 			return
 		}
 		if op.starved >= starvedRounds && time.Since(op.starvedSince) >= starvedTime {
@@ -115,6 +120,18 @@ func (op *operation) run(ctx context.Context) {
 			op.poll(ctx) // whatever happens, it must not spin
 		}
 	}
+}
+
+// shut says that so many servers of the list refuse the write enabler, which
+// they do for good, that the others are no quorum.
+func (op *operation) shut() bool {
+	n := 0
+	for _, s := range op.servers {
+		if op.barred[s.ID] {
+			n++
+		}
+	}
+	return n > 0 && len(op.servers)-n < op.l.quorums.Classic
 }
 
 // giveUp ends all changes.
@@ -166,14 +183,18 @@ func (op *operation) fast(ctx context.Context) {
 	base, ballot, replaced := op.base, op.ballot, op.replaced(op.base)
 	op.base, op.fresh = nil, false
 	op.o.doubt()
-	answers := op.send(ctx, op.l.quorums.Fast, func(i int) storage.SlotRequest {
+	request := func(i int) storage.SlotRequest {
 		req := op.install(i, agree.Fast{Old: base.id, Ballot: ballot, New: a.id}, a.version, op.l)
 		if replaced != nil {
 			t := op.l.voters[i]
 			req.Replaced = func() map[storage.ShareNumber][]byte { return replaced().sharesOf(t) }
 		}
 		return req
-	})
+	}
+	answers := op.send(ctx, op.l.quorums.Fast, request)
+	if replaced != nil && yes(answers) < op.l.quorums.Fast {
+		answers = op.supply(ctx, answers, request, replaced)
+	}
 	// Who was refused somewhere has met another writer.
 	op.contended = op.contended || refused(answers) > 0
 	if yes(answers) >= op.l.quorums.Fast {
@@ -185,6 +206,41 @@ func (op *operation) fast(ctx context.Context) {
 		// All have said no: nobody holds it, and nobody ever will.
 		op.open = nil
 	}
+}
+
+// supply asks the servers again that would have voted if they still had the
+// shares of the version that is replaced, which were collected, and brings
+// those. It returns answers with theirs in place.
+func (op *operation) supply(ctx context.Context, answers []*answer, request func(i int) storage.SlotRequest, replaced func() *version) []*answer {
+	all := op.servers
+	var lacking []int
+	for i, s := range all {
+		if slices.ContainsFunc(answers, func(a *answer) bool { return a.server.ID == s.ID && a.err == nil && a.Missing }) {
+			lacking = append(lacking, i)
+		}
+	}
+	if yes(answers)+len(lacking) < op.l.quorums.Fast {
+		return answers
+	}
+	var servers []grid.Server
+	for _, i := range lacking {
+		servers = append(servers, all[i])
+	}
+	base := replaced()
+	again := op.e.ask(ctx, round{si: op.o.si, servers: servers, least: len(servers) + 1,
+		request: func(i int) storage.SlotRequest {
+			req := request(lacking[i])
+			req.Base = base.sharesOf(op.l.voters[lacking[i]])
+			return req
+		},
+		enough: func(again []*answer) bool { return yes(answers)+yes(again) >= op.l.quorums.Fast }})
+	op.noticed(again)
+	// What they said first means nothing now, even where the second answer
+	// has not come.
+	out := slices.DeleteFunc(slices.Clone(answers), func(a *answer) bool {
+		return slices.ContainsFunc(servers, func(s grid.Server) bool { return s.ID == a.server.ID })
+	})
+	return append(out, again...)
 }
 
 // replaced returns what makes the shares of a version that is about to be
@@ -256,6 +312,12 @@ func (op *operation) noticed(answers []*answer) {
 	op.maxN, op.maxSeq = max(op.maxN, n), max(op.maxSeq, seq)
 	op.outdated = op.outdated || op.l != nil && (agree.Ballot{N: n}).Generation() > op.l.generation
 	for _, a := range answers {
+		if errors.Is(a.err, storage.ErrUnauthorized) {
+			if op.barred == nil {
+				op.barred = map[string]bool{}
+			}
+			op.barred[a.server.ID] = true
+		}
 		if a.err != nil && ctxErr(a.err) == nil {
 			op.reason = errors.Join(ErrTooFewServers, a.err)
 		}

@@ -1,6 +1,7 @@
 package update_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,6 +53,49 @@ func TestPromisesOfTheDead(t *testing.T) {
 			}
 			if took := time.Since(start); took > 2*time.Second {
 				t.Errorf("it took %v, at 100 ms a trip", took)
+			}
+		})
+	}
+}
+
+// Servers that refuse the write enabler do so for good: where the others are
+// no quorum, a writer hears at once what is the matter, and of a minority
+// nobody hears.
+func TestBarred(t *testing.T) {
+	for _, n := range []int{1, 2, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newMemGrid(5, 200*time.Millisecond, 1)
+			a := g.engine(3, 5, 1)
+			defer a.Close()
+			w, err := a.Create(t.Context(), update.CreateOptions{Key: keys()[0]}, []byte("one\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			for _, s := range g.servers[:n] {
+				s.set(barred)
+			}
+			for seed, known := range []bool{true, false} {
+				e := a
+				if !known {
+					e = g.engine(3, 5, uint64(2+seed))
+					defer e.Close()
+				}
+				start := time.Now()
+				err := e.Modify(t.Context(), w, add("two\n"))
+				if (err == nil) != (n == 1) || n > 1 && !errors.Is(err, update.ErrBarred) {
+					t.Errorf("%d servers, version known: %v: %v", n, known, err)
+				}
+				var undone *update.NotDoneError
+				if n == 5 && !errors.As(err, &undone) {
+					t.Errorf("all servers refuse, and the outcome is unknown: %v", err)
+				}
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("%d servers, version known: %v: it took %v", n, known, took)
+				}
+				if got, err := e.Read(t.Context(), w.ReadOnly()); err != nil || len(got.Data) == 0 {
+					t.Errorf("%d servers: Read: %q, %v", n, got.Data, err)
+				}
 			}
 		})
 	}

@@ -252,7 +252,7 @@ func (op *operation) settleIn(ctx context.Context, b agree.Ballot, v *view, next
 		op.back(ctx)
 		return
 	}
-	if d.Verdict == agree.Possible && !v.has(d.Base.Version) {
+	if d.Verdict == agree.Possible && !v.has(d.Base.Version) && !v.collected {
 		// Whatever is newest can be rebuilt from every classic quorum. The
 		// base cannot, so it is not the newest: the candidate is chosen.
 		d.Verdict, d.Base = agree.Chosen, agree.Base{Itself: true}

@@ -48,14 +48,27 @@ func look(fingerprint hashes.Hash, known *layout) func(*answer) {
 		gather(a.Current, a.Foreign, false)
 		gather(a.Base, false, true)
 		gather(a.Older, false, true)
-		st := a.State
-		a.counts = (st.Current.IsZero() || seen[st.Current]) &&
-			(st.Committed || st.Base.Itself || st.Base.Version.IsZero() || seen[st.Base.Version])
+		named := names(a.State)
+		a.counts = !slices.ContainsFunc(named, func(v agree.VersionID) bool { return !seen[v] })
 		if a.Foreign && !a.counts {
 			// A Tahoe-LAFS client wrote over what it voted for.
 			a.counts, a.Lost = true, true
 		}
+		if !a.counts && len(a.Current)+len(a.Base)+len(a.Older) == 0 {
+			a.rests = named
+		}
 	}
+}
+
+// names are the versions that a state speaks of.
+func names(st agree.State) (out []agree.VersionID) {
+	if !st.Current.IsZero() {
+		out = append(out, st.Current)
+	}
+	if !st.Committed && !st.Base.Itself && !st.Base.Version.IsZero() {
+		out = append(out, st.Base.Version)
+	}
+	return out
 }
 
 // A view is what answers to a reading say together.
@@ -73,8 +86,11 @@ type view struct {
 	// doubtful: too few have told whether another list has taken this one's
 	// place before anybody went by it; see adopt.
 	doubtful bool
-	next     *layout
-	decision agree.Decision
+	// collected: some of answers count though their shares were collected, so
+	// that less can be rebuilt than was voted for.
+	collected bool
+	next      *layout
+	decision  agree.Decision
 	// foreign is the newest version that a Tahoe-LAFS client wrote and that
 	// can be rebuilt, if it is newer than the decision's.
 	foreign agree.VersionID
@@ -97,7 +113,14 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 		v.heard++
 		v.parts = append(v.parts, a.parts...)
 	}
-	counts := func(a *answer) bool { return a.err == nil && a.counts && (a.Done || !onlyDone) }
+	proved := map[agree.VersionID]bool{}
+	for _, p := range v.parts {
+		proved[p.version] = proved[p.version] || !p.foreign
+	}
+	vouched := func(a *answer) bool {
+		return len(a.rests) > 0 && !slices.ContainsFunc(a.rests, func(v agree.VersionID) bool { return !proved[v] })
+	}
+	counts := func(a *answer) bool { return a.err == nil && (a.counts || vouched(a)) && (a.Done || !onlyDone) }
 	var top agree.Ballot
 	for _, a := range answers {
 		if counts(a) && !a.Lost && top.Less(a.State.Accepted) {
@@ -148,6 +171,7 @@ func see(l *layout, answers []*answer, onlyDone bool) *view {
 	for _, a := range answers {
 		if counts(a) && v.layout.has(a.server.ID) {
 			v.answers = append(v.answers, a)
+			v.collected = v.collected || !a.counts
 		}
 	}
 	if l == nil && !v.established() {

@@ -143,8 +143,10 @@ func anotherEnabler(s *slot) {
 	}
 	_, _, err := s.server.ReadTestWrite(s.ctx, s.si, newEnabler(), s.lease, nil, nil)
 	s.want("ReadTestWrite with another write enabler", err, storage.ErrUnauthorized)
-	a := s.send(agree.Read{}, func(r *storage.SlotRequest) { r.Enabler = nil })
-	s.has("current", a.Current, v.shares)
+	for _, e := range []*storage.WriteEnabler{nil, newEnabler()} {
+		a := s.send(agree.Read{}, func(r *storage.SlotRequest) { r.Enabler = e })
+		s.has("current", a.Current, v.shares)
+	}
 }
 
 func wrongShares(s *slot) {
