@@ -194,11 +194,13 @@ func (s *memServer) step(si caps.StorageIndex, req storage.SlotRequest) (storage
 
 // A memGrid is servers in memory.
 type memGrid struct {
-	servers []*memServer
+	mu      *sync.Mutex
+	servers []*memServer // add and list hold mu
 }
 
 func newMemGrid(n int, rtt time.Duration, seed uint64) *memGrid {
-	g, mu := &memGrid{}, new(sync.Mutex)
+	mu := new(sync.Mutex)
+	g := &memGrid{mu: mu}
 	for i := range n {
 		g.servers = append(g.servers, &memServer{mu: mu, id: fmt.Sprintf("v0-server%d", i), rtt: rtt,
 			rng: rand.New(rand.NewPCG(seed, uint64(i))), slots: map[caps.StorageIndex]*memSlot{}})
@@ -209,21 +211,19 @@ func newMemGrid(n int, rtt time.Duration, seed uint64) *memGrid {
 // add makes more servers.
 func (g *memGrid) add(t *testing.T, n int) {
 	t.Helper()
-	mu := g.servers[0].mu
-	mu.Lock()
-	defer mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	for range n {
 		i := len(g.servers)
-		g.servers = append(g.servers, &memServer{mu: mu, id: fmt.Sprintf("v0-server%d", i), rtt: g.servers[0].rtt,
+		g.servers = append(g.servers, &memServer{mu: g.mu, id: fmt.Sprintf("v0-server%d", i), rtt: g.servers[0].rtt,
 			rng: rand.New(rand.NewPCG(uint64(i), 77)), slots: map[caps.StorageIndex]*memSlot{}})
 	}
 }
 
 // list is the grid as one client sees it.
 func (g *memGrid) list() []grid.Server {
-	mu := g.servers[0].mu
-	mu.Lock()
-	defer mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	var out []grid.Server
 	for i, s := range g.servers {
 		server := grid.Server{ID: s.id, Seed: []byte(s.id), TubID: [20]byte{byte(i)}, Slots: s}
