@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"lafs/shares/agree"
 	"lafs/shares/caps"
@@ -46,52 +47,132 @@ func (v *version) descends(u agree.VersionID) bool {
 
 // open verifies k shares of a version as far as they are needed, reading
 // what is missing, and returns them. Those that are wrong are left out and
-// others take their place.
+// others take their place, and so they do where a server lets wait much
+// longer than others did.
 func (e *Engine) open(ctx context.Context, o *object, v *view, id agree.VersionID, whole bool) ([]*mutable.Share, error) {
-	var todo []part
-	var good []*mutable.Share
-	taken := map[storage.ShareNumber]bool{}
-	for _, p := range v.parts {
-		if p.version == id {
-			todo = append(todo, p)
-		}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // of what is not waited for
+	todo := e.inOrder(v, id)
+	type opened struct {
+		number storage.ShareNumber
+		share  *mutable.Share
 	}
-	// What is here whole comes first.
-	slices.SortStableFunc(todo, func(a, b part) int { return missing(a) - missing(b) })
-	for {
-		if len(todo) == 0 {
-			return nil, fmt.Errorf("%w: %d good shares of version %d were found", mutable.ErrTooFew, len(good), id.Seq)
-		}
-		want := todo[0].header.Needed - len(good)
-		var batch, rest []part
-		inBatch := map[storage.ShareNumber]bool{}
-		for _, p := range todo {
-			switch {
-			case taken[p.number]:
-			case len(batch) < want && !inBatch[p.number]:
-				inBatch[p.number] = true
-				batch = append(batch, p)
-			default:
-				rest = append(rest, p)
+	came := make(chan opened, len(todo))
+	underWay := map[storage.ShareNumber]int{}
+	taken := map[storage.ShareNumber]bool{}
+	var good []*mutable.Share
+	// start opens n shares more: others than those under way, and where late
+	// is true and there are none, those again, from other servers.
+	start := func(n int, late bool) {
+		for _, again := range []bool{false, true} {
+			for i := 0; i < len(todo) && n > 0 && (late || !again); {
+				p := todo[i]
+				if underWay[p.number] > 0 && !again && !taken[p.number] {
+					i++
+					continue
+				}
+				todo = slices.Delete(todo, i, i+1)
+				if taken[p.number] {
+					continue
+				}
+				underWay[p.number]++
+				n--
+				if !e.background(func() { came <- opened{p.number, e.openPart(ctx, o, p, whole)} }) {
+					came <- opened{p.number, nil}
+				}
 			}
 		}
-		todo = rest
-		opened := make([]*mutable.Share, len(batch))
-		together(len(batch), func(i int) { opened[i] = e.openPart(ctx, o, batch[i], whole) })
-		for i, s := range opened {
-			if s == nil {
+	}
+	began := time.Now()
+	patience := time.NewTimer(firstPatience)
+	defer patience.Stop()
+	for waiting := 0; ; {
+		if waiting = sum(underWay); waiting == 0 {
+			if len(todo) == 0 || e.ctx.Err() != nil {
+				return nil, fmt.Errorf("%w: %d good shares of version %d were found", mutable.ErrTooFew, len(good), id.Seq)
+			}
+			start(todo[0].header.Needed-len(good), false)
+			continue
+		}
+		select {
+		case c := <-came:
+			underWay[c.number]--
+			switch {
+			case c.share == nil:
+				start(1, false)
+				continue
+			case taken[c.number]:
 				continue
 			}
-			taken[batch[i].number] = true
-			good = append(good, s)
-		}
-		if len(good) > 0 && len(good) >= good[0].Needed {
-			return good, nil
-		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
+			taken[c.number] = true
+			if good = append(good, c.share); len(good) >= c.share.Needed {
+				return good, nil
+			}
+			// The others may take as long again.
+			patience.Reset(max(time.Since(began), leastGrace))
+		case <-patience.C:
+			start(waiting, true)
+			patience.Reset(max(time.Since(began), leastGrace))
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
+}
+
+// firstPatience is how long shares are waited for of which none has come.
+const firstPatience = 10 * time.Second
+
+// inOrder lists a version's shares: first those that are here whole, then
+// those that were seen, then what others of the placement list, whose answers
+// nobody waited for, should have; last those of servers that have stopped
+// answering.
+func (e *Engine) inOrder(v *view, id agree.VersionID) []part {
+	var out []part
+	for _, p := range v.parts {
+		if p.version == id {
+			out = append(out, p)
+		}
+	}
+	if len(out) > 0 && v.layout != nil {
+		out = append(out, e.unseen(v, out)...)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	cost := func(p part) int {
+		switch {
+		case missing(p) == 0:
+			return 0
+		case e.peer(p.server.ID).suspect:
+			return 3
+		case len(p.share.Data) == 0:
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(out, func(a, b part) int { return cost(a) - cost(b) })
+	return out
+}
+
+// unseen are the shares that servers of the list should have of the version
+// that seen are of, all of which have one size.
+func (e *Engine) unseen(v *view, seen []part) (out []part) {
+	for i, s := range e.servers(v.layout) {
+		if s.Slots == nil || slices.ContainsFunc(v.parts, func(p part) bool { return p.server.ID == s.ID }) {
+			continue
+		}
+		for _, n := range v.layout.voters[i].shares {
+			out = append(out, part{version: seen[0].version, number: n, header: seen[0].header, server: s,
+				share: storage.SlotShare{Size: seen[0].share.Size}})
+		}
+	}
+	return out
+}
+
+func sum(counts map[storage.ShareNumber]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
 }
 
 // together runs f(0) to f(n-1) at once and waits for all.

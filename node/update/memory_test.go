@@ -36,6 +36,7 @@ type memServer struct {
 
 	mu    *sync.Mutex // of the grid
 	fault fault
+	rest  fault // instead, of requests for the rest of one share
 	rng   *rand.Rand
 	slots map[caps.StorageIndex]*memSlot
 	after func(s *memServer, si caps.StorageIndex) // runs under mu after each change
@@ -62,6 +63,12 @@ func (s *memServer) ReadTestWrite(context.Context, caps.StorageIndex, *storage.W
 	return false, nil, storage.ErrBroken
 }
 
+func (s *memServer) setRest(f fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rest = f
+}
+
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
@@ -77,7 +84,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 func (s *memServer) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRequest) (a storage.SlotAnswer, err error) {
-	faulty := s.trip(ctx, func() {
+	s.mu.Lock()
+	f := s.fault
+	if len(req.Numbers) > 0 && req.Message == (agree.Read{}) {
+		f = cmp.Or(s.rest, f)
+	}
+	s.mu.Unlock()
+	faulty := s.tripWith(ctx, f, func() {
 		s.mu.Lock()
 		closed := s.fault == barred && req.Message != (agree.Read{})
 		s.mu.Unlock()
@@ -98,6 +111,12 @@ func (s *memServer) Slot(ctx context.Context, si caps.StorageIndex, req storage.
 func (s *memServer) trip(ctx context.Context, do func()) error {
 	s.mu.Lock()
 	f := s.fault
+	s.mu.Unlock()
+	return s.tripWith(ctx, f, do)
+}
+
+func (s *memServer) tripWith(ctx context.Context, f fault, do func()) error {
+	s.mu.Lock()
 	jitter := time.Duration(0)
 	if s.rtt > 0 && !s.exact {
 		jitter = time.Duration(s.rng.Int64N(int64(s.rtt)/4 + 1))
