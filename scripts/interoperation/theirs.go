@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"lafs/scripts/realgrid"
 	"lafs/scripts/tahoe"
 )
@@ -25,22 +27,29 @@ func (w *world) onTheirs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ours, err := w.clientOf(ctx, list)
+	ours, err := w.clientOf(ctx, "client", list)
 	if err != nil {
 		return err
 	}
 	defer ours.Kill()
+	other, err := w.clientOf(ctx, "client2", list)
+	if err != nil {
+		return err
+	}
+	defer other.Kill()
 	theirs, err := tahoe.NewClient(tahoe.ClientOptions{Program: w.tahoe, Dir: filepath.Join(w.dir, "theirs", "tahoe"),
 		Control: w.foreign.Control, Socks: w.foreign.Socks, Servers: list, Needed: needed, Happy: happy, Total: total})
 	if err != nil {
 		return err
 	}
 	defer theirs.Kill()
-	if !w.step(ctx, "our client starts, with their NURLs in private/servers.yaml", func(ctx context.Context) error {
-		if err := ours.Start(ctx); err != nil {
-			return err
+	if !w.step(ctx, "two clients of ours start, with their NURLs in private/servers.yaml", func(ctx context.Context) error {
+		for _, p := range []*realgrid.Process{ours, other} {
+			if err := p.Start(ctx); err != nil {
+				return err
+			}
 		}
-		return ours.AwaitServers(ctx, servers)
+		return errors.Join(ours.AwaitServers(ctx, servers), other.AwaitServers(ctx, servers))
 	}) || !w.step(ctx, "a Tahoe-LAFS client starts and is connected to them", func(ctx context.Context) error {
 		if err := theirs.Start(ctx); err != nil {
 			return err
@@ -52,8 +61,10 @@ func (w *world) onTheirs(ctx context.Context) error {
 	v := &visit{world: w, ours: ours, theirs: theirs}
 	v.filesOnTheirs(ctx)
 	v.changesOnTheirs(ctx)
-	w.step(ctx, "a Tahoe-LAFS server dies; lafs reads, and mends a file", func(ctx context.Context) error {
-		w.theirs[0].Kill()
+	v.together(ctx, other, "on Tahoe-LAFS's servers", "x")
+	w.theirs[0].Kill()
+	v.together(ctx, other, "when a server is dead", "y")
+	w.step(ctx, "lafs reads without that server, and mends a file", func(ctx context.Context) error {
 		if err := v.wantOurs(ctx, ours, v.large, v.data); err != nil {
 			return err
 		}
@@ -67,8 +78,8 @@ func (w *world) onTheirs(ctx context.Context) error {
 }
 
 // clientOf makes a client of ours that knows the servers of a servers.yaml.
-func (w *world) clientOf(ctx context.Context, list []byte) (*realgrid.Process, error) {
-	p := realgrid.New(w.lafs, filepath.Join(w.dir, "theirs", "client"))
+func (w *world) clientOf(ctx context.Context, name string, list []byte) (*realgrid.Process, error) {
+	p := realgrid.New(w.lafs, filepath.Join(w.dir, "theirs", name))
 	if _, err := p.Lafs(ctx, nil, "create-client", "--tor", "control="+w.client.Control, "--webport", "none",
 		"--shares-needed", strconv.Itoa(needed), "--shares-happy", strconv.Itoa(happy), "--shares-total", strconv.Itoa(total)); err != nil {
 		return nil, err
@@ -199,6 +210,52 @@ func (v *visit) changesOnTheirs(ctx context.Context) {
 		got, err := v.ours.Lafs(ctx, nil, "get", "ours:a/theirs")
 		if err == nil && !bytes.Equal(got, content) {
 			err = errors.New("another content")
+		}
+		return err
+	})
+}
+
+// together: two clients of ours change one directory at once, whose votes
+// they keep behind the shares themselves.
+func (v *visit) together(ctx context.Context, other *realgrid.Process, when, prefix string) {
+	const each = 5
+	v.step(ctx, fmt.Sprintf("two lafs clients put %d files each into one directory at once %s, and all are there", each, when), func(ctx context.Context) error {
+		cap, err := v.alias(ctx, "ours")
+		if err != nil {
+			return err
+		}
+		if aliases, err := other.Lafs(ctx, nil, "list-aliases"); err != nil || len(bytes.TrimSpace(aliases)) == 0 {
+			if _, err := other.Lafs(ctx, strings.NewReader(cap+"\n"), "add-alias", "ours", "-"); err != nil {
+				return err
+			}
+		}
+		if _, err := v.ours.Lafs(ctx, nil, "mkdir", "ours:"+prefix); err != nil {
+			return err
+		}
+		var want []string
+		var puts errgroup.Group
+		for i, p := range []*realgrid.Process{v.ours, other} {
+			for n := range each {
+				name := fmt.Sprintf("%d-%d", i, n)
+				want = append(want, name)
+				puts.Go(func() error {
+					_, err := p.Lafs(ctx, strings.NewReader(strings.Repeat(name, 30)), "put", "-", "ours:"+prefix+"/"+name)
+					return err
+				})
+			}
+		}
+		if err := puts.Wait(); err != nil {
+			return err
+		}
+		for _, p := range []*realgrid.Process{v.ours, other} {
+			out, err := p.Lafs(ctx, nil, "ls", "ours:"+prefix)
+			if err := wantLines(out, err, want); err != nil {
+				return err
+			}
+		}
+		out, err := v.theirs.Do(ctx, http.MethodGet, uri(cap)+"/"+prefix+"?t=json", nil)
+		if n := bytes.Count(out, []byte("filenode")); err == nil && n != len(want) {
+			err = fmt.Errorf("Tahoe-LAFS lists %d files of %d", n, len(want))
 		}
 		return err
 	})
