@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -16,8 +17,9 @@ import (
 type session struct {
 	*yamux.Session
 	circuit *circuit
-	users   int  // requests on it; guarded by the peer's mu
-	retired bool // no new requests; closed when the last ends; guarded by the peer's mu
+	dial    *dial // under way; nil once the service has answered; guarded by the peer's mu
+	users   int   // requests on it; guarded by the peer's mu
+	retired bool  // no new requests; closed when the last ends; guarded by the peer's mu
 
 	up, down flow      // of bulk; guarded by the peer's mu
 	due      time.Time // when something must have come; guarded by the peer's mu
@@ -41,6 +43,13 @@ func (s *session) assign(t *ticket, now time.Time, trip time.Duration) {
 			s.due = at
 		}
 	}
+}
+
+// standing reports whether the service has answered the dial.
+func (s *session) standing(pe *Peer) bool {
+	pe.mu.Lock()
+	defer pe.mu.Unlock()
+	return s.dial == nil
 }
 
 // minRate is what a circuit carries at least, in bytes a second; silence is
@@ -90,8 +99,14 @@ type lane struct {
 type dial struct {
 	done    chan struct{}
 	err     error // set before done is closed
-	waiters int   // guarded by the peer's mu
+	waiters int   // guarded by the peer's mu; those on early among them
+	left    bool  // guarded by the peer's mu; nobody waits, and nobody shall
 	cancel  context.CancelFunc
+	// early is the session to be, nil if requests wait for the answer. Those
+	// that may go twice go on it at once: their bytes leave with the question
+	// to the service, once for each of the network's attempts.
+	early *session
+	front *onion.Early // early's stream
 }
 
 func newLane(pe *Peer) *lane {
@@ -101,21 +116,22 @@ func newLane(pe *Peer) *lane {
 func (ln *lane) live() bool { return ln.sess != nil && !ln.sess.IsClosed() }
 
 // session returns the lane's session, dialled if there is none, counted as
-// used until release. With it goes a slot, which the caller frees.
-func (ln *lane) session(ctx context.Context) (*session, error) {
+// used until release. With it goes a slot, which the caller frees. A request
+// that may go twice gets one that is still being dialled.
+func (ln *lane) session(ctx context.Context, twice bool) (*session, error) {
 	select {
 	case ln.slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	s, err := ln.use(ctx)
+	s, err := ln.use(ctx, twice)
 	if err != nil {
 		<-ln.slots
 	}
 	return s, err
 }
 
-func (ln *lane) use(ctx context.Context) (*session, error) {
+func (ln *lane) use(ctx context.Context, twice bool) (*session, error) {
 	pe := ln.peer
 	for {
 		pe.mu.Lock()
@@ -131,6 +147,11 @@ func (ln *lane) use(ctx context.Context) (*session, error) {
 			return nil, err
 		}
 		d.waiters++
+		if s := d.early; s != nil && twice && !s.IsClosed() {
+			s.users++
+			pe.mu.Unlock()
+			return s, nil
+		}
 		pe.mu.Unlock()
 		select {
 		case <-d.done:
@@ -139,12 +160,19 @@ func (ln *lane) use(ctx context.Context) (*session, error) {
 			}
 		case <-ctx.Done():
 			pe.mu.Lock()
-			if d.waiters--; d.waiters == 0 {
-				d.cancel()
-			}
+			d.leave()
 			pe.mu.Unlock()
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// leave ends a dial that nobody waits for any more. The caller holds the
+// peer's mu.
+func (d *dial) leave() {
+	if d.waiters--; d.waiters == 0 {
+		d.left = true
+		d.cancel()
 	}
 }
 
@@ -160,7 +188,7 @@ func (ln *lane) warm() error {
 // dialLocked returns the dial under way, or starts one unless the last
 // failed too recently.
 func (ln *lane) dialLocked() (*dial, error) {
-	if ln.dial != nil {
+	if ln.dial != nil && !ln.dial.left {
 		return ln.dial, nil
 	}
 	if ln.sess != nil {
@@ -171,10 +199,20 @@ func (ln *lane) dialLocked() (*dial, error) {
 		return nil, ln.failed
 	}
 	ctx, cancel := context.WithTimeout(ln.peer.pool.ctx, dialTimeout)
-	d := &dial{done: make(chan struct{}), cancel: cancel}
-	ln.peer.pool.dialling.Add(1)
-	if !ln.peer.pool.spawn(func() { ln.run(ctx, d) }) {
+	d := &dial{done: make(chan struct{}), cancel: cancel, front: onion.NewEarly()}
+	s, err := newSession(d.front, ln.peer.pool.cfg.Log)
+	if err != nil {
 		cancel()
+		return nil, err
+	}
+	s.dial = d
+	if ln == ln.peer.small {
+		d.early = s
+	}
+	ln.peer.pool.dialling.Add(1)
+	if !ln.peer.pool.spawn(func() { ln.run(ctx, d, s) }) {
+		cancel()
+		s.Close()
 		ln.peer.pool.dialling.Add(-1)
 		return nil, fmt.Errorf("%w: %w", errPoolClosed, onion.ErrClosed)
 	}
@@ -182,24 +220,31 @@ func (ln *lane) dialLocked() (*dial, error) {
 	return d, nil
 }
 
-func (ln *lane) run(ctx context.Context, d *dial) {
+func (ln *lane) run(ctx context.Context, d *dial, s *session) {
 	pe := ln.peer
-	s, err := pe.open(ctx)
+	err := pe.open(ctx, d.front, s)
 	gaveUp := errors.Is(ctx.Err(), context.Canceled)
 	d.cancel()
 	pe.mu.Lock()
 	defer pe.mu.Unlock()
-	ln.dial = nil
+	s.dial = nil
+	if ln.dial == d {
+		ln.dial = nil
+	}
 	pe.pool.dialling.Add(-1)
 	d.err = err
 	defer close(d.done)
 	if ln != pe.small {
 		defer func() { pe.dialled(err) }()
 	}
-	if err != nil {
-		if !gaveUp {
-			ln.backOff(err)
-		}
+	switch {
+	case err != nil && gaveUp:
+		return
+	case err != nil:
+		ln.backOff(err)
+		return
+	case d.left:
+		pe.pool.drop(s) // there may be another dial since
 		return
 	}
 	ln.sess, ln.failures, ln.retryAt = s, 0, time.Time{}
@@ -209,28 +254,36 @@ func (ln *lane) run(ctx context.Context, d *dial) {
 	}
 }
 
-// open dials a new session. Each gets a circuit of its own: the one before
-// may be what broke.
-func (pe *Peer) open(ctx context.Context) (*session, error) {
-	c, err := pe.pool.nw.Dial(ctx, pe.addr, onion.NewLane())
+// newSession starts a session on a stream that is yet to be dialled.
+func newSession(front *onion.Early, log *slog.Logger) (*session, error) {
+	circuit := newCircuit(front)
+	y, err := clientSession(circuit, log)
 	if err != nil {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return nil, fmt.Errorf("reach %s: %w (no answer in %v)", pe.addr.Short(), onion.ErrUnreachable, dialTimeout)
-		}
-		return nil, fmt.Errorf("reach %s: %w", pe.addr.Short(), err)
-	}
-	circuit := newCircuit(c)
-	y, err := clientSession(circuit, pe.pool.cfg.Log)
-	if err != nil {
-		c.Close()
+		front.Close()
 		return nil, fmt.Errorf("start session: %w", err)
 	}
-	s := &session{Session: y, circuit: circuit}
-	if !pe.pool.adopt(s) {
-		y.Close()
-		return nil, fmt.Errorf("%w: %w", errPoolClosed, onion.ErrClosed)
+	return &session{Session: y, circuit: circuit}, nil
+}
+
+// open dials s's stream, front. Each session gets a circuit of its own: the
+// one before may be what broke. After an error s is closed, and those on it
+// get the error.
+func (pe *Peer) open(ctx context.Context, front *onion.Early, s *session) error {
+	err := onion.DialEarly(ctx, pe.pool.nw, pe.addr, onion.NewLane(), front)
+	switch {
+	case err == nil && !pe.pool.adopt(s):
+		err = fmt.Errorf("%w: %w", errPoolClosed, onion.ErrClosed)
+	case err == nil:
+		s.circuit.heard.Store(time.Now().UnixNano())
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("reach %s: %w (no answer in %v)", pe.addr.Short(), onion.ErrUnreachable, dialTimeout)
+	default:
+		err = fmt.Errorf("reach %s: %w", pe.addr.Short(), err)
 	}
-	return s, nil
+	s.circuit.fail(err)
+	s.Close()
+	return err
 }
 
 // backOff keeps the lane from dialling for a while. Requests meanwhile fail
@@ -250,6 +303,9 @@ func (ln *lane) release(s *session) {
 	if s != nil {
 		if s.users--; s.users == 0 && s.retired {
 			pe.pool.drop(s)
+		}
+		if s.dial != nil {
+			s.dial.leave()
 		}
 	}
 	if ln.busy--; ln.busy == 0 {
@@ -281,13 +337,12 @@ func (ln *lane) armIdle() {
 }
 
 // suspect retires s when nothing came from it since the request that started
-// then, and that is long ago: later requests dial another circuit, those
+// then, nor since it was dialled, and that is long ago: later requests dial another circuit, those
 // under way may still end well.
 func (ln *lane) suspect(s *session, started time.Time) {
-	if time.Since(started) < suspectAfter || s.circuit.heard.Load() > started.UnixNano() {
-		return
+	if s.standing(ln.peer) && time.Since(started) >= suspectAfter && s.circuit.heard.Load() <= started.UnixNano() {
+		ln.retire(s)
 	}
-	ln.retire(s)
 }
 
 // retire keeps later requests off s.

@@ -32,7 +32,7 @@ type circuit struct {
 	sent    bool // guarded by writing
 
 	mu  sync.Mutex
-	err error // guarded by mu; why the peer was refused
+	err error // guarded by mu; why the peer was refused, or not reached
 }
 
 func newCircuit(c net.Conn) *circuit {
@@ -66,10 +66,15 @@ func (c *circuit) readPreface() error {
 		return err
 	}
 	err := checkPreface(b)
+	c.fail(err)
+	return err
+}
+
+// fail makes requests on the circuit fail with err.
+func (c *circuit) fail(err error) {
 	c.mu.Lock()
 	c.err = err
 	c.mu.Unlock()
-	return err
 }
 
 func checkPreface(b [prefaceLength]byte) error {
@@ -82,7 +87,8 @@ func checkPreface(b [prefaceLength]byte) error {
 	return nil
 }
 
-// refused returns why the peer's preface was refused, nil if it was not.
+// refused returns why the peer's preface was refused, or the peer not reached;
+// nil if neither.
 func (c *circuit) refused() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

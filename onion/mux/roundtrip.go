@@ -123,12 +123,12 @@ func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Resp
 		ln, s = t.lane, t.sess
 	} else {
 		ln = pe.pickSmall()
-		if s, err = ln.session(ctx); err != nil {
+		if s, err = ln.session(ctx, repeatable); err != nil {
 			ln.release(nil)
 			return nil, false, err
 		}
 	}
-	started := time.Now()
+	started, warm := time.Now(), s.standing(pe)
 	release := func() {
 		ln.release(s)
 		if t != nil {
@@ -162,7 +162,9 @@ func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Resp
 		again = s.IsClosed() && s.circuit.refused() == nil && (repeatable || !st.wrote.Load())
 		return nil, again, lost(s, err)
 	}
-	pe.noteTrip(rt.class, time.Since(started))
+	if warm {
+		pe.noteTrip(rt.class, time.Since(started))
+	}
 	if t != nil {
 		pe.sent(t)
 	}

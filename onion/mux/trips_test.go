@@ -2,6 +2,8 @@ package mux_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 
 	"lafs/onion"
 	"lafs/onion/mux"
+	"lafs/onion/oniontest"
 )
 
 func TestTrips(t *testing.T) {
@@ -22,7 +25,8 @@ func TestTrips(t *testing.T) {
 			}
 		}
 		get := func() { w.mustFetch(mux.Small, "GET", "/x", "", "/x") }
-		trips("cold GET", 2, get)
+		// The first request leaves with the question for the circuit.
+		trips("cold GET", 1, get)
 		trips("warm GET", 1, get)
 		trips("32 at once", 1, func() {
 			var wg sync.WaitGroup
@@ -37,6 +41,95 @@ func TestTrips(t *testing.T) {
 		trips("64 KiB POST", 1, func() { w.mustFetch(mux.Small, "POST", "/", body, body) })
 		if got := w.client.Counters().Dials; got != 1 {
 			t.Errorf("dials: got %d, want 1", got)
+		}
+	})
+}
+
+// A request goes with the dial if it may go twice, and behind it if not.
+func TestFirstRequestLeavesWithTheDial(t *testing.T) {
+	for _, tt := range []struct {
+		name, method, mark string
+		body               int
+		want               int
+	}{
+		{"GET", "GET", "", 0, 1},
+		{"POST", "POST", "", 100, 2},
+		{"marked POST", "POST", "Idempotency-Key", 100, 1},
+		{"marked POST of more than leaves early", "POST", "Idempotency-Key", 200 << 10, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+				body := strings.Repeat("b", tt.body)
+				got := w.net.Trips(func() {
+					req, _ := http.NewRequestWithContext(w.t.Context(), tt.method, "http://lafs/x", strings.NewReader(body))
+					if tt.mark != "" {
+						req.Header[tt.mark] = nil
+					}
+					resp, err := w.do(mux.Small, req)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer resp.Body.Close()
+					if b, err := io.ReadAll(resp.Body); err != nil || tt.body > 0 && string(b) != body {
+						t.Errorf("got %d bytes, %v", len(b), err)
+					}
+				})
+				if got != tt.want {
+					t.Errorf("got %d trips, want %d", got, tt.want)
+				}
+				if got := w.client.Counters().Dials; got != 1 {
+					t.Errorf("dials: got %d, want 1", got)
+				}
+			})
+		})
+	}
+}
+
+// What a dial met is told to requests that had left with it, and those after
+// it, as to any that waited.
+func TestDialErrorsReachEarlyRequests(t *testing.T) {
+	for _, want := range []error{onion.ErrNotFound, onion.ErrUnreachable, onion.ErrRefused, onion.ErrTorDown} {
+		inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+			w.net.Block(w.addr, want)
+			for _, method := range []string{"GET", "POST", "GET"} {
+				_, err := w.fetch(w.t.Context(), mux.Small, method, "/x", "")
+				if !errors.Is(err, want) || errors.Is(err, mux.ErrLost) || !strings.Contains(err.Error(), "reach ") {
+					t.Errorf("%s: got %v, want %v", method, err, want)
+				}
+			}
+			if got := w.client.Counters().Dials; got != 1 {
+				t.Errorf("dials: got %d, want 1 and then none for a while", got)
+			}
+			w.net.Block(w.addr, nil)
+			time.Sleep(10 * time.Second)
+			w.mustFetch(mux.Small, "GET", "/x", "", "/x")
+		})
+	}
+}
+
+// A dial that only requests wait for that gave up ends with the last of them.
+func TestEarlyRequestsThatGiveUpEndTheDial(t *testing.T) {
+	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
+		w.server.Faults(oniontest.Faults{DialHangs: true})
+		var wg sync.WaitGroup
+		for i := range 3 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(w.t.Context(), time.Duration(i+1)*time.Second)
+				defer cancel()
+				if _, err := w.fetch(ctx, mux.Small, "GET", "/x", ""); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v, want a deadline", err)
+				}
+			})
+		}
+		wg.Wait()
+		w.server.Faults(oniontest.Faults{})
+		if got := w.client.Counters().Dials; got != 1 {
+			t.Errorf("dials: got %d, want 1", got)
+		}
+		// Nothing was wrong with the service, as far as is known.
+		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
+		if got := w.client.Counters().Dials; got != 2 {
+			t.Errorf("dials: got %d, want 2", got)
 		}
 	})
 }

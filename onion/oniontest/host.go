@@ -25,7 +25,7 @@ type Host struct {
 	lanes map[onion.Lane]int // guarded by mu; dials of each lane
 }
 
-var _ onion.Network = (*Host)(nil)
+var _ onion.EarlyDialer = (*Host)(nil)
 
 // Counters are what a host has done so far.
 type Counters struct {
@@ -100,16 +100,57 @@ func (h *Host) Status() onion.Status {
 // Dial implements onion.Network. Nothing published gives onion.ErrNotFound,
 // a port that the service does not have onion.ErrRefused.
 func (h *Host) Dial(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn, error) {
+	if err := h.begin(ctx, lane, h.net.opts.ConnectTrips); err != nil {
+		return nil, err
+	}
+	return h.join(ctx, a)
+}
+
+// DialEarly implements onion.EarlyDialer: the question takes half of the last
+// trip to the service, with what was written by then behind it.
+func (h *Host) DialEarly(ctx context.Context, a onion.Addr, lane onion.Lane, e *onion.Early) error {
+	if err := h.begin(ctx, lane, h.net.opts.ConnectTrips-1); err != nil {
+		return err
+	}
+	answer, cancel := context.WithTimeout(ctx, h.net.opts.RTT)
+	defer cancel()
+	c, err := h.join(ctx, a)
+	if err != nil {
+		<-answer.Done()
+		return err
+	}
+	sent := 0
+	for {
+		next := e.Next(answer, sent)
+		if len(next) == 0 {
+			break
+		}
+		n, err := c.Write(next)
+		if sent += n; err != nil {
+			break
+		}
+	}
+	if <-answer.Done(); ctx.Err() != nil {
+		c.Close()
+		return ctx.Err()
+	}
+	return e.Join(ctx, c, sent)
+}
+
+// begin counts a dial and waits so many trips.
+func (h *Host) begin(ctx context.Context, lane onion.Lane, trips int) error {
 	h.dials.Add(1)
 	h.mu.Lock()
 	h.lanes[lane]++
 	h.mu.Unlock()
 	if h.faults.Load().TorDown {
-		return nil, onion.ErrTorDown
+		return onion.ErrTorDown
 	}
-	if err := wait(ctx, time.Duration(h.net.opts.ConnectTrips)*h.net.opts.RTT); err != nil {
-		return nil, err
-	}
+	return wait(ctx, time.Duration(trips)*h.net.opts.RTT)
+}
+
+// join makes the connection, if the service is there.
+func (h *Host) join(ctx context.Context, a onion.Addr) (net.Conn, error) {
 	l, err := h.net.find(a)
 	if err != nil {
 		return nil, err

@@ -33,26 +33,43 @@ const (
 // share. It waits for a Tor that is starting and tries again, a few times,
 // what may pass; ctx ends it at once. Its errors match package onion's.
 func (t *Tor) Dial(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn, error) {
+	c, _, err := t.dial(ctx, a, lane, nil)
+	return c, err
+}
+
+// DialEarly implements onion.EarlyDialer: each attempt sends what was written
+// to e right behind its CONNECT.
+func (t *Tor) DialEarly(ctx context.Context, a onion.Addr, lane onion.Lane, e *onion.Early) error {
+	c, sent, err := t.dial(ctx, a, lane, e)
+	if err != nil {
+		return err
+	}
+	return e.Join(ctx, c, sent)
+}
+
+// dial returns the stream, on which sent bytes of what was written to e have
+// left; e may be nil.
+func (t *Tor) dial(ctx context.Context, a onion.Addr, lane onion.Lane, e *onion.Early) (c net.Conn, sent int, err error) {
 	if a.IsZero() {
-		return nil, onion.ErrBadAddr
+		return nil, 0, onion.ErrBadAddr
 	}
 	if _, err := t.ready(ctx); err != nil {
-		return nil, dialError(ctx, err)
+		return nil, 0, dialError(ctx, err)
 	}
-	c, err := t.race(ctx, a, lane)
-	if err != nil {
-		return nil, dialError(ctx, err)
+	if c, sent, err = t.race(ctx, a, lane, e); err != nil {
+		return nil, 0, dialError(ctx, err)
 	}
-	return &stream{Conn: c, local: place{}, remote: place{a}}, nil
+	return &stream{Conn: c, local: place{}, remote: place{a}}, sent, nil
 }
 
 // race makes up to maxAttempts: the next one when the last has failed in a
 // way that may pass, or beside it when it takes long. The first stream wins.
-func (t *Tor) race(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn, error) {
+func (t *Tor) race(ctx context.Context, a onion.Addr, lane onion.Lane, e *onion.Early) (net.Conn, int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	type outcome struct {
-		c   net.Conn
-		err error
+		c    net.Conn
+		sent int
+		err  error
 	}
 	results := make(chan outcome, maxAttempts)
 	started, running, hung := 0, 0, 0
@@ -61,8 +78,8 @@ func (t *Tor) race(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn
 		running++
 		isolation := hung
 		go func() {
-			c, err := t.attempt(ctx, a, lane, isolation)
-			results <- outcome{c, err}
+			c, sent, err := t.attempt(ctx, a, lane, isolation, e)
+			results <- outcome{c, sent, err}
 		}()
 	}
 	// Whoever loses is cancelled, which ends it at once, and waited for.
@@ -84,13 +101,13 @@ func (t *Tor) race(ctx context.Context, a onion.Addr, lane onion.Lane) (net.Conn
 			running--
 			switch {
 			case r.err == nil:
-				return r.c, nil
+				return r.c, r.sent, nil
 			case !passing(r.err):
-				return nil, r.err
+				return nil, 0, r.err
 			case running > 0:
 				continue
 			case !again(r.err, started) || !sleep(ctx, backoff):
-				return nil, r.err
+				return nil, 0, r.err
 			}
 			if errors.Is(r.err, errHung) {
 				hung++
@@ -139,42 +156,41 @@ var errBroken = errors.New("Tor broke off")
 // errHung is an errBroken by which Tor said nothing in time.
 var errHung = fmt.Errorf("%w: no answer within %v", errBroken, attemptTimeout)
 
-func (t *Tor) attempt(ctx context.Context, a onion.Addr, lane onion.Lane, hung int) (net.Conn, error) {
+func (t *Tor) attempt(ctx context.Context, a onion.Addr, lane onion.Lane, hung int, e *onion.Early) (c net.Conn, sent int, err error) {
 	at, err := t.ready(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	timed, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	c, err := at.dial(timed)
-	if err != nil {
+	if c, err = at.dial(timed); err != nil {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
-		return nil, fmt.Errorf("%w: %w: its SOCKS port does not answer: %w", onion.ErrTorDown, errBroken, err)
+		return nil, 0, fmt.Errorf("%w: %w: its SOCKS port does not answer: %w", onion.ErrTorDown, errBroken, err)
 	}
 	stop := context.AfterFunc(timed, func() { c.Close() })
 	user, password := t.credentials(lane, hung)
-	err = connect(c, user, password, a.Host(), a.Port())
+	sent, err = connect(c, user, password, a.Host(), a.Port(), e)
 	if !stop() {
 		// The context ended first, or in the same instant: the socket is
 		// closed or about to be.
 		err = errors.Join(timed.Err(), err)
 	}
 	if err == nil {
-		return c, nil
+		return c, sent, nil
 	}
 	c.Close()
 	var refused *socksError
 	switch {
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, 0, ctx.Err()
 	case timed.Err() != nil:
-		return nil, fmt.Errorf("%w: %w", onion.ErrUnreachable, errHung)
+		return nil, 0, fmt.Errorf("%w: %w", onion.ErrUnreachable, errHung)
 	case errors.As(err, &refused), errors.Is(err, errNotSocks):
-		return nil, err
+		return nil, 0, err
 	}
-	return nil, fmt.Errorf("%w: %w", onion.ErrTorDown, errors.Join(errBroken, err))
+	return nil, 0, fmt.Errorf("%w: %w", onion.ErrTorDown, errors.Join(errBroken, err))
 }
 
 func newSecret() [32]byte {

@@ -1,9 +1,11 @@
 package tor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 
 	"lafs/onion"
@@ -40,32 +42,61 @@ func greet(c io.ReadWriter) error {
 }
 
 // connect asks for a stream to host and port under user and password, both
-// shorter than 256 bytes. A refusal comes as *socksError.
-func connect(c io.ReadWriter, user, password, host string, port uint16) error {
+// shorter than 256 bytes. A refusal comes as *socksError. Where early is not
+// nil, what was written to it goes behind CONNECT without waiting for the
+// answer; sent is how much. Tor's two answers before that are waited for,
+// since it drops them when more comes first.
+func connect(c net.Conn, user, password, host string, port uint16, early *onion.Early) (sent int, err error) {
 	if err := greet(c); err != nil {
-		return err
+		return 0, err
 	}
 	auth := []byte{userAuthVers, byte(len(user))}
 	auth = append(auth, user...)
 	auth = append(auth, byte(len(password)))
 	auth = append(auth, password...)
 	if _, err := c.Write(auth); err != nil {
-		return err
+		return 0, err
 	}
 	var status [2]byte
 	if _, err := io.ReadFull(c, status[:]); err != nil {
-		return err
+		return 0, err
 	}
 	if status != [2]byte{userAuthVers, 0} {
-		return errNotSocks
+		return 0, errNotSocks
 	}
 	request := []byte{socksVersion, socksConnect, 0, addrName, byte(len(host))}
 	request = append(request, host...)
 	request = append(request, byte(port>>8), byte(port))
 	if _, err := c.Write(request); err != nil {
-		return err
+		return 0, err
 	}
-	return readReply(c)
+	if early == nil {
+		return 0, readReply(c)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	sending := make(chan int)
+	go func() { sending <- sendEarly(ctx, c, early) }()
+	if err = readReply(c); err != nil {
+		c.Close() // ends a write that waits
+	}
+	cancel()
+	return <-sending, err
+}
+
+// sendEarly sends what is written to early until ctx ends, and returns how
+// much that was.
+func sendEarly(ctx context.Context, c net.Conn, early *onion.Early) (sent int) {
+	for {
+		next := early.Next(ctx, sent)
+		if len(next) == 0 {
+			return sent
+		}
+		n, err := c.Write(next)
+		sent += n
+		if err != nil {
+			return sent // a stream that is broken shows that to who uses it
+		}
+	}
 }
 
 // readReply reads the answer to CONNECT to its last byte and not beyond: what

@@ -24,11 +24,13 @@ import (
 type fakeSocks struct {
 	path    string
 	replies [][]byte
+	early   int // bytes that must have come before a reply leaves
 
-	mu    sync.Mutex
-	users []string // of the CONNECTs so far
-	hosts []string
-	held  chan struct{} // one token for each CONNECT left without an answer
+	mu     sync.Mutex
+	firsts []string // what came before each reply
+	users  []string // of the CONNECTs so far
+	hosts  []string
+	held   chan struct{} // one token for each CONNECT left without an answer
 }
 
 func shortDir(t *testing.T) string {
@@ -87,10 +89,17 @@ func (f *fakeSocks) serve(c net.Conn) {
 	reply := f.replies[min(len(f.users), len(f.replies)-1)]
 	f.users, f.hosts = append(f.users, string(user)+":"+string(password)), append(f.hosts, string(host))
 	f.mu.Unlock()
+	first := read(f.early)
+	f.mu.Lock()
+	f.firsts = append(f.firsts, string(first))
+	f.mu.Unlock()
 	if len(reply) == 0 {
 		f.held <- struct{}{}
+		io.Copy(io.Discard, c)
+		return
 	}
 	c.Write(reply)
+	c.Write(first)
 	io.Copy(c, c)
 }
 
@@ -230,6 +239,80 @@ func TestDialHedges(t *testing.T) {
 		t.Errorf("the stream that won does not live: %v", err)
 	}
 	c.Close()
+	n.Close()
+}
+
+// What is written early comes behind CONNECT and before its answer, and once
+// more with each attempt; the rest follows in order.
+func TestDialEarly(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		replies [][]byte
+		hedge   bool
+	}{
+		{"at once", [][]byte{okIPv4}, false},
+		{"again after a refusal", [][]byte{refusal(0xF2), okIPv4}, false},
+		{"beside one that hangs", [][]byte{nil, okIPv4}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newSocks(t, tt.replies...)
+			first, rest := "preface and question", strings.Repeat("what follows ", 20_000)
+			f.early = len(first)
+			n := f.start(t)
+			if tt.hedge {
+				n.HedgeAfter(10 * time.Millisecond)
+			}
+			e := onion.NewEarly()
+			defer e.Close()
+			if _, err := io.WriteString(e, first); err != nil {
+				t.Fatal(err)
+			}
+			if err := n.DialEarly(t.Context(), newAddr(t), onion.NewLane(), e); err != nil {
+				t.Fatal(err)
+			}
+			go io.WriteString(e, rest)
+			got := make([]byte, len(first)+len(rest))
+			if _, err := io.ReadFull(e, got); err != nil || string(got) != first+rest {
+				t.Errorf("the echo: %v, or other bytes", err)
+			}
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if len(f.firsts) != len(tt.replies) || f.firsts[0] != first || f.firsts[len(f.firsts)-1] != first {
+				t.Errorf("before the answers: got %q", f.firsts)
+			}
+			if len(f.users) == 2 && (f.users[0] == f.users[1]) == tt.hedge {
+				t.Error("an attempt beside another shares its circuit, or one after another does not")
+			}
+		})
+	}
+}
+
+// A dial without an early byte, and one that is refused for good.
+func TestDialEarlyEnds(t *testing.T) {
+	f := newSocks(t, okIPv4, refusal(5), nil)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	n := f.start(t)
+	e := onion.NewEarly()
+	if err := n.DialEarly(t.Context(), newAddr(t), onion.NewLane(), e); err != nil {
+		t.Error(err)
+	} else if err := ask(e, "hello"); err != nil {
+		t.Error(err)
+	}
+	e.Close()
+	e = onion.NewEarly()
+	io.WriteString(e, "hello")
+	if err := n.DialEarly(t.Context(), newAddr(t), onion.NewLane(), e); !errors.Is(err, onion.ErrRefused) {
+		t.Errorf("got %v, want %v", err, onion.ErrRefused)
+	}
+	e.Close()
+	e = onion.NewEarly()
+	io.WriteString(e, "hello")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-f.held; cancel() }()
+	if err := n.DialEarly(ctx, newAddr(t), onion.NewLane(), e); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	e.Close()
 	n.Close()
 }
 

@@ -246,7 +246,7 @@ func describe(s onion.Status) string {
 	return text
 }
 
-var _ onion.Network = (*Tor)(nil)
+var _ onion.EarlyDialer = (*Tor)(nil)
 
 // errClosed is what a listener returns once the network is closed.
 var errClosed = errors.Join(onion.ErrClosed, net.ErrClosed)

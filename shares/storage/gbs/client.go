@@ -23,6 +23,9 @@ const (
 	maxAnswer = 64 << 10
 	// bulk is from where on data goes by the lanes for bulk.
 	bulk = 64 << 10
+	// mayGoTwice marks a request for onion/mux and does not travel: it may
+	// leave before a circuit stands, and again where one broke.
+	mayGoTwice = "Idempotency-Key"
 )
 
 // A Client is a storage server at the far end of a wire. Each method costs
@@ -52,6 +55,8 @@ type request struct {
 	header  http.Header
 	body    []byte
 	bulk    bool
+	// twice says of a step of a slot that a server may get it twice.
+	twice bool
 	// limit bounds the bytes of a CBOR answer; 0: maxAnswer.
 	limit int64
 }
@@ -79,7 +84,12 @@ func (c *Client) do(ctx context.Context, rt *route, r request) (*http.Response, 
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: r.header,
 	}).WithContext(ctx)
 	if len(r.body) > 0 {
-		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(r.body)), int64(len(r.body))
+		req.ContentLength = int64(len(r.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.body)), nil }
+		req.Body, _ = req.GetBody()
+	}
+	if rt.twice || r.twice {
+		req.Header[mayGoTwice] = nil
 	}
 	lane := c.small
 	if r.bulk {

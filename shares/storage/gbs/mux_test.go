@@ -2,6 +2,7 @@ package gbs_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"lafs/onion"
 	"lafs/onion/mux"
 	"lafs/onion/oniontest"
+	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 	"lafs/shares/storage/gbs"
@@ -95,4 +97,60 @@ func TestRoundTrips(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The first request to a server leaves with the dial where it may go twice,
+// and behind it where it may not.
+func TestRoundTripsCold(t *testing.T) {
+	const rtt = time.Second
+	up, lease, si := storage.GenerateUploadSecret(), &storage.LeaseSecrets{}, caps.StorageIndex{1}
+	for _, tt := range []struct {
+		name  string
+		trips int // of which connecting takes 3
+		call  func(ctx context.Context, c *gbs.Client) error
+	}{
+		{"Version", 3, func(ctx context.Context, c *gbs.Client) error { _, err := c.Version(ctx); return err }},
+		{"Allocate", 3, func(ctx context.Context, c *gbs.Client) error {
+			_, err := c.Allocate(ctx, si, []storage.ShareNumber{0}, 1000, up, lease)
+			return err
+		}},
+		{"StoreWhole", 3, func(ctx context.Context, c *gbs.Client) error {
+			_, err := c.StoreWhole(ctx, si, map[storage.ShareNumber][]byte{0: make([]byte, 1000)}, up, lease)
+			return err
+		}},
+		{"ReadWhole", 3, func(ctx context.Context, c *gbs.Client) error {
+			_, err := c.ReadWhole(ctx, si, 1000, nil)
+			return err
+		}},
+		{"a slot's reading", 3, func(ctx context.Context, c *gbs.Client) error {
+			_, err := c.Slot(ctx, si, storage.SlotRequest{Message: agree.Read{}})
+			return err
+		}},
+		{"a slot's promise", 4, func(ctx context.Context, c *gbs.Client) error {
+			_, err := c.Slot(ctx, si, storage.SlotRequest{Message: agree.Prepare{Ballot: agree.Ballot{N: 1, Nonce: 1}}, Enabler: &storage.WriteEnabler{}, Lease: lease})
+			return err
+		}},
+		{"ReadTestWrite", 4, func(ctx context.Context, c *gbs.Client) error {
+			_, _, err := c.ReadTestWrite(ctx, si, &storage.WriteEnabler{}, lease, nil, nil)
+			return err
+		}},
+		{"AdviseCorrupt", 4, func(ctx context.Context, c *gbs.Client) error {
+			if err := c.AdviseCorrupt(ctx, storage.Immutable, si, 0, "reason"); !errors.Is(err, storage.ErrNotFound) {
+				return err
+			}
+			return nil
+		}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(openStore(t, time.Now))})
+			c := gbs.NewClient(serve(t, h, oniontest.Options{RTT: rtt, ConnectTrips: 3}), storage.NewSwissnum(swissnum))
+			start := time.Now()
+			if err := tt.call(t.Context(), c); err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			if got := int((time.Since(start) + rtt/2) / rtt); got != tt.trips {
+				t.Errorf("%s: got %d round trips, want %d", tt.name, got, tt.trips)
+			}
+		})
+	}
 }

@@ -39,22 +39,23 @@ type route struct {
 	secrets      []string // which the request carries, no more and no less
 	maxBody      int64    // bytes of the request's body
 	cbor         bool     // the answer is CBOR
+	twice        bool     // a server may get it twice without harm
 }
 
 // The requests of the protocol.
 var (
-	getVersion    = &route{http.MethodGet, "/storage/v1/version", nil, noBody, true}
-	allocate      = &route{http.MethodPost, "/storage/v1/immutable/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxAllocateBody, true}
-	writeShare    = &route{http.MethodPatch, "/storage/v1/immutable/{si}/{n}", []string{uploadSecret}, streamBody, true}
-	abortShare    = &route{http.MethodPut, "/storage/v1/immutable/{si}/{n}/abort", []string{uploadSecret}, noBody, false}
-	listShares    = &route{http.MethodGet, "/storage/v1/{kind}/{si}/shares", nil, noBody, true}
-	readShare     = &route{http.MethodGet, "/storage/v1/{kind}/{si}/{n}", nil, noBody, false}
-	corrupt       = &route{http.MethodPost, "/storage/v1/{kind}/{si}/{n}/corrupt", nil, maxCorruptBody, false}
-	readTestWrite = &route{http.MethodPost, "/storage/v1/mutable/{si}/read-test-write", []string{enablerSecret, renewSecret, cancelSecret}, maxSlotBody, true}
-	slotStep      = &route{http.MethodPost, "/lafs/v1/slot/{si}", nil, maxSlotBody, true}
-	storeWhole    = &route{http.MethodPost, "/lafs/v1/store/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxWholeBody, true}
-	readWhole     = &route{http.MethodPost, "/lafs/v1/read/{si}", nil, maxAllocateBody, true}
-	addLease      = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false}
+	getVersion    = &route{http.MethodGet, "/storage/v1/version", nil, noBody, true, true}
+	allocate      = &route{http.MethodPost, "/storage/v1/immutable/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxAllocateBody, true, true}
+	writeShare    = &route{http.MethodPatch, "/storage/v1/immutable/{si}/{n}", []string{uploadSecret}, streamBody, true, true}
+	abortShare    = &route{http.MethodPut, "/storage/v1/immutable/{si}/{n}/abort", []string{uploadSecret}, noBody, false, false}
+	listShares    = &route{http.MethodGet, "/storage/v1/{kind}/{si}/shares", nil, noBody, true, true}
+	readShare     = &route{http.MethodGet, "/storage/v1/{kind}/{si}/{n}", nil, noBody, false, true}
+	corrupt       = &route{http.MethodPost, "/storage/v1/{kind}/{si}/{n}/corrupt", nil, maxCorruptBody, false, false}
+	readTestWrite = &route{http.MethodPost, "/storage/v1/mutable/{si}/read-test-write", []string{enablerSecret, renewSecret, cancelSecret}, maxSlotBody, true, false}
+	slotStep      = &route{http.MethodPost, "/lafs/v1/slot/{si}", nil, maxSlotBody, true, false}
+	storeWhole    = &route{http.MethodPost, "/lafs/v1/store/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxWholeBody, true, true}
+	readWhole     = &route{http.MethodPost, "/lafs/v1/read/{si}", nil, maxAllocateBody, true, true}
+	addLease      = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false, true}
 )
 
 // A place is what a path names.

@@ -66,7 +66,8 @@ func (c *Client) Slot(ctx context.Context, si caps.StorageIndex, req storage.Slo
 		return c.tail.Slot(ctx, si, req)
 	}
 	whole := req
-	if _, read := req.Message.(agree.Read); read {
+	_, read := req.Message.(agree.Read)
+	if read {
 		req.Enabler, req.Lease = nil, nil
 	} else if req.Enabler == nil {
 		return none, storage.ErrBadRequest
@@ -80,7 +81,7 @@ func (c *Client) Slot(ctx context.Context, si caps.StorageIndex, req storage.Slo
 	}
 	// At most three sets of 256 shares.
 	limit := min(768*min(req.Fetch, storage.MaxSlotFetch), storage.MaxSlotFetch) + maxSlotHead
-	_, b, err := c.call(ctx, slotStep, request{place: place{si: si}, body: body, limit: limit,
+	_, b, err := c.call(ctx, slotStep, request{place: place{si: si}, body: body, limit: limit, twice: read,
 		bulk: len(body) >= bulk || req.Fetch > slotBulk}, http.StatusOK)
 	if c.speaks.heard(err) {
 		return c.tail.Slot(ctx, si, whole)
