@@ -103,6 +103,9 @@ func Import(ctx context.Context, dir, tahoe string, o ImportOptions) (*ImportSum
 	if err := from.refuseSame(c); err != nil {
 		return nil, err
 	}
+	if err := from.tell(c); err != nil {
+		return nil, err
+	}
 	im := &importer{c: c, from: from, o: o, sum: &ImportSummary{DryRun: o.DryRun, Identity: []string{}, Notices: []string{}}}
 	if o.DryRun {
 		return im.sum, im.dry(ctx)

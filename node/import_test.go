@@ -288,3 +288,29 @@ func TestImportWithoutCertificate(t *testing.T) {
 		t.Errorf("Import: got %+v, %v", s, err)
 	}
 }
+
+// TestImportTells: what is not taken over is told, and nothing secret of it.
+func TestImportTells(t *testing.T) {
+	h := newTahoeNode(t)
+	h.write("tahoe.cfg", "[node]\nnickname = attic\n[client]\nintroducer.furl = pb://secret@tor:a.onion:1/secret\n[tor]\nonion = true\nonion.external_port = 4000\n"+
+		"[storage]\nenabled = true\nreserved_space = 5G\nreadonly = true\nexpire.enabled = false\nexpire.mode = cutoff-date\ngrid_management = true\n")
+	h.write("private/aliases", "tahoe: URI:DIR2:secret:secret\n")
+	h.write("private/convergence", "secret\n")
+	c := create(t, node.CreateOptions{Storage: true})
+	sum, err := node.Import(t.Context(), string(c.Dir), h.dir, node.ImportOptions{DryRun: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(sum.Notices, "\n")
+	for _, want := range []string{"[node] nickname = attic", "[storage] reserved_space = 5G", "[storage] readonly = true", "[storage] expire.mode = cutoff-date",
+		"tahoe_port = 4000", "grid manager", "private/aliases, private/convergence", "an introducer of Tahoe-LAFS's"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("notices: got %s, want one with %q", all, want)
+		}
+	}
+	for _, not := range []string{"secret:", "pb://", "private/servers.yaml,", "expire.enabled"} {
+		if strings.Contains(all, not) {
+			t.Errorf("notices: got %s, want none with %q", all, not)
+		}
+	}
+}

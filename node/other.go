@@ -23,6 +23,7 @@ import (
 type otherServer struct {
 	dir     Dir    // "" for a storage directory alone
 	storage string // the storage directory
+	cfg     *ini.File
 	// identity are the files that make a node this server, notices what the
 	// operator should know about them.
 	identity []identityFile
@@ -59,24 +60,22 @@ func openTahoe(path string) (*otherServer, error) {
 	if pid := t.running(); pid != 0 {
 		return nil, fmt.Errorf("the other server is running (process %d): stop it first, and never start it again", pid)
 	}
-	// Of its settings only these matter, and others are not judged.
+	// Its settings are looked at one by one, and those that do not matter not
+	// judged.
 	f, err := ini.LoadSources(iniOptions, text)
 	if err != nil {
 		return nil, fmt.Errorf("the other server's tahoe.cfg: %w", err)
 	}
-	if p := strings.TrimSpace(f.Section("storage").Key("storage_dir").Value()); p != "" {
+	t.cfg = f
+	if p := value(f, "storage", "storage_dir"); p != "" {
 		t.storage = t.dir.inside(p)
 	}
 	onionKey := t.dir.path("private", "tor_onion.privkey")
-	if p := strings.TrimSpace(f.Section("tor").Key("onion.private_key_file").Value()); p != "" {
+	if p := value(f, "tor", "onion.private_key_file"); p != "" {
 		onionKey = t.dir.inside(p)
 	}
 	if err := t.readIdentity(onionKey); err != nil {
 		return nil, err
-	}
-	port := strings.TrimSpace(f.Section("tor").Key("onion.external_port").Value())
-	if n, err := strconv.ParseUint(port, 10, 16); err == nil && n > 0 {
-		t.notices = append(t.notices, fmt.Sprintf("its Tahoe-LAFS clients look for it at port %d: for them, set [tor] onion.tahoe_port = %[1]d, and onion.external_port to another", n))
 	}
 	return t, nil
 }
