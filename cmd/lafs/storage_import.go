@@ -43,7 +43,8 @@ Without --link the shares are copied, and DIR stays as it is. With it nothing
 is copied: its files become this node's too, read-only, as they are. What
 Tahoe-LAFS wrote into them stays then: the times of leases to the second, the
 secrets that this server shares with its clients, in files of old versions
-also those of leases. Copies have none of that.`,
+also those of leases. Copies have none of that. Mutable objects behind whose shares
+lafs clients kept votes are copied all the same, since they change their form.`,
 		Example: `  lafs -d /srv/lafs create-node --introducer-file introducer.furl
   lafs -d /srv/lafs storage import --dry-run /srv/tahoe
   lafs -d /srv/lafs storage import --link /srv/tahoe`,
@@ -109,6 +110,7 @@ func (a *app) showImport(s *node.ImportSummary, left *leftFile) {
 	}{
 		{s.Before, "were taken over before"},
 		{s.Damaged, "are damaged in part: see corruption-advisories in the storage directory"},
+		{s.Votes, "mutable objects have what lafs clients voted for, which this server now keeps"},
 		{s.Unchecked, "could not be checked"},
 		{s.Left, "are left where they are" + left.where()},
 		{s.Unfinished, "belong to uploads that were never finished"},

@@ -14,7 +14,7 @@ import (
 
 const (
 	recordMagic  = "lafsslot"
-	recordFormat = 2
+	recordFormat = 3
 )
 
 // errRecord is a record that is damaged, or not there though it was.
@@ -41,6 +41,8 @@ type record struct {
 	// Prepare.
 	foreign         shareSet
 	isForeign, seen bool
+	// lost: what the server promised and voted for before is not known.
+	lost bool
 }
 
 // A shareSet says which file holds a share, by number.
@@ -103,6 +105,7 @@ const (
 	flagSeen
 	flagCommitted
 	flagItself
+	flagLost
 )
 
 // marshal writes the record; integers are big-endian:
@@ -114,7 +117,8 @@ const (
 //	48 32  BLAKE2b-256 of the write enabler
 //	80  4  authority (not in format 1, which stands for Default)
 //	84  8  step
-//	92  1  flags: 1 foreign, 2 seen, 4 committed, 8 the base is itself chosen
+//	92  1  flags: 1 foreign, 2 seen, 4 committed, 8 the base is itself chosen,
+//	       16 lost (not before format 3)
 //	93 24  ballot promised
 //	  24  ballot accepted
 //	  40  version current
@@ -158,7 +162,7 @@ func (r *record) flags() (f byte) {
 	for _, x := range []struct {
 		set  bool
 		flag byte
-	}{{r.isForeign, flagForeign}, {r.seen, flagSeen}, {r.state.Committed, flagCommitted}, {r.state.Base.Itself, flagItself}} {
+	}{{r.isForeign, flagForeign}, {r.seen, flagSeen}, {r.state.Committed, flagCommitted}, {r.state.Base.Itself, flagItself}, {r.lost, flagLost}} {
 		if x.set {
 			f |= x.flag
 		}
@@ -200,7 +204,7 @@ func parseRecord(b []byte) (*record, error) {
 	}
 	r.step = p.u64()
 	flags := p.take(1)[0]
-	r.isForeign, r.seen = flags&flagForeign != 0, flags&flagSeen != 0
+	r.isForeign, r.seen, r.lost = flags&flagForeign != 0, flags&flagSeen != 0, flags&flagLost != 0
 	r.state = agree.State{Promised: p.ballot(), Accepted: p.ballot(), Current: p.version(), Committed: flags&flagCommitted != 0}
 	r.state.Base = agree.Base{Itself: flags&flagItself != 0, Version: p.version()}
 	for range p.take(1)[0] {
@@ -212,7 +216,7 @@ func parseRecord(b []byte) (*record, error) {
 		return nil, errRecord
 	}
 	r.current, r.base, r.foreign = p.shares(), p.shares(), p.shares()
-	if p.bad || len(p.b) > 0 || flags >= flagItself<<1 || len(r.ancestors) > storage.MaxAncestors || r.step == 0 ||
+	if p.bad || len(p.b) > 0 || flags >= flagLost<<1 || format < 3 && r.lost || len(r.ancestors) > storage.MaxAncestors || r.step == 0 ||
 		!r.isForeign && (len(r.foreign) > 0 || r.seen) {
 		return nil, errRecord
 	}

@@ -130,7 +130,7 @@ func (s *Store) step(old *record, who Authority, si caps.StorageIndex, req *stor
 		r.seen = r.isForeign
 	case agree.Accept:
 		if after != before {
-			r.foreign, r.isForeign, r.seen = nil, false, false
+			r.foreign, r.isForeign, r.seen, r.lost = nil, false, false, false
 		}
 	}
 	if old != nil && old.same(r) {
@@ -196,13 +196,13 @@ func (c *change) installAll(v agree.VersionID, req *storage.SlotRequest) (err er
 
 // same says that next has nothing that r has not.
 func (r *record) same(next *record) bool {
-	return r.state == next.state && r.seen == next.seen && r.isForeign == next.isForeign && slices.Equal(r.placement, next.placement) &&
+	return r.state == next.state && r.seen == next.seen && r.isForeign == next.isForeign && r.lost == next.lost && slices.Equal(r.placement, next.placement) &&
 		maps.Equal(r.current, next.current) && maps.Equal(r.base, next.base) && maps.Equal(r.foreign, next.foreign)
 }
 
 // answer tells the slot's state, with bytes of its shares.
 func (s *Store) answer(out *storage.SlotAnswer, r *record, from, fetch int64) (err error) {
-	out.State, out.Foreign = r.state, r.isForeign
+	out.State, out.Foreign, out.Lost = r.state, r.isForeign, r.lost
 	out.Ancestors, out.Placement = slices.Clone(r.ancestors), slices.Clone(r.placement)
 	if n := int64(len(r.current) + len(r.base) + len(r.foreign)); n > 0 {
 		fetch = min(fetch, storage.MaxSlotFetch/n)

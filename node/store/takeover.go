@@ -20,6 +20,7 @@ import (
 
 	"lafs/shares/caps"
 	"lafs/shares/storage"
+	"lafs/shares/storage/tail"
 )
 
 // A Takeover is a share of a Tahoe-LAFS server that the store shall have.
@@ -29,6 +30,9 @@ type Takeover struct {
 	// Path is the file of the container, which nobody changes meanwhile.
 	Path string
 	*Container
+	// Votes is, of a slot behind whose shares lafs clients kept their votes,
+	// what these say, the same for all its shares; nil if there are none.
+	Votes *tail.Held
 }
 
 // ErrLink is two directories between which the system makes no hard links.
@@ -68,8 +72,9 @@ func (s *Store) HasSlot(si caps.StorageIndex) (bool, error) { return s.index.kno
 // and those of one that HasSlot knows in none. Nobody else uses the store
 // meanwhile, and Stats counts what was taken only after the next Open.
 //
-// A slot becomes one that a Tahoe-LAFS client wrote: our clients adopt it.
-// Its write enabler is that of a share whose container names our own tub id,
+// A slot without votes becomes one that a Tahoe-LAFS client wrote: our
+// clients adopt it. One with votes has them, and the shares that they speak
+// of, which are copied whatever link says. Its write enabler is that of a share whose container names our own tub id,
 // and if none does, one that only the clients of the server so named know.
 //
 // It may be cut off at any instant and called again. ErrLink: the shares
@@ -134,8 +139,10 @@ type taking struct {
 func (t *taking) reserve(shares []Takeover) error {
 	var need int64
 	for _, sh := range shares {
-		if !t.link {
-			need += cost(sh.Length)
+		if !t.linked(&sh) {
+			for _, p := range sh.parts() {
+				need += cost(p.size)
+			}
 		}
 	}
 	t.s.mu.Lock()
@@ -168,7 +175,7 @@ func (t *taking) write(ctx context.Context, shares []Takeover) error {
 		if err := t.mkdir(filepath.Dir(to)); err != nil {
 			return err
 		}
-		if t.link {
+		if t.linked(&sh) {
 			if sh.Kind == storage.Mutable {
 				if err := t.relink(sh.Path, to); err != nil {
 					return err
@@ -178,17 +185,19 @@ func (t *taking) write(ctx context.Context, shares []Takeover) error {
 			}
 			continue
 		}
-		from := filepath.Join(temp, strconv.Itoa(i))
-		if sh.Kind == storage.Mutable {
-			// What no record names is not seen yet.
-			from = to
-			if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
+		for _, p := range sh.parts() {
+			from := filepath.Join(temp, strconv.Itoa(i))
+			if sh.Kind == storage.Mutable {
+				// What no record names is not seen yet.
+				from = t.s.slotShare(sh.Index, sh.Number, p.step)
+				if err := os.Remove(from); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+			} else {
+				t.renames = append(t.renames, [2]string{from, to})
 			}
-		} else {
-			t.renames = append(t.renames, [2]string{from, to})
+			copies.Go(func() error { return t.copy(ctx, &sh, p, from) })
 		}
-		copies.Go(func() error { return t.copy(ctx, &sh, from) })
 	}
 	err := copies.Wait()
 	for si, held := range slots {
@@ -204,8 +213,8 @@ func (t *taking) mkdir(dir string) error {
 	return os.MkdirAll(dir, 0o700)
 }
 
-// copy makes a share file of ours of a container.
-func (t *taking) copy(ctx context.Context, sh *Takeover, to string) error {
+// copy makes a share file of ours of a part of a container.
+func (t *taking) copy(ctx context.Context, sh *Takeover, p part, to string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -219,18 +228,18 @@ func (t *taking) copy(ctx context.Context, sh *Takeover, to string) error {
 		return err
 	}
 	defer f.Close()
-	h := header{kind: sh.Kind, number: sh.Number, si: sh.Index, length: sh.Length, tubID: t.s.cfg.TubID, who: Default}
+	h := header{kind: sh.Kind, number: sh.Number, si: sh.Index, length: p.size, tubID: t.s.cfg.TubID, who: Default}
 	if sh.Kind == storage.Mutable {
 		h.enabler = sh.enabler
 	}
 	if _, err := f.Write(h.marshal()); err != nil {
 		return err
 	}
-	n, err := io.Copy(f, io.NewSectionReader(from, sh.At, sh.Length))
+	n, err := io.Copy(f, io.NewSectionReader(from, p.at, p.size))
 	if err != nil {
 		return err
 	}
-	if n < sh.Length {
+	if n < p.size {
 		return errors.New("a container became shorter while it was copied")
 	}
 	day := fileDay(t.now)
@@ -249,10 +258,8 @@ func (t *taking) writeRecord(si caps.StorageIndex, held []Takeover) error {
 		}
 		return cmp.Or(own(a)-own(b), int(a.Number)-int(b.Number))
 	})
-	r := &record{si: si, who: Default, tubID: t.s.cfg.TubID, enabler: held[0].enabler, step: firstStep, isForeign: true, foreign: shareSet{}}
-	for _, sh := range held {
-		r.foreign[sh.Number] = shareRef{firstStep, sh.Length}
-	}
+	r := &record{si: si, who: Default, tubID: t.s.cfg.TubID, enabler: held[0].enabler, step: firstStep}
+	r.takeState(held, held[0].NodeID == t.s.cfg.TubID)
 	t.slots = append(t.slots, r)
 	to := t.s.recordPath(si)
 	from := filepath.Join(filepath.Dir(to), ".record.taken")

@@ -11,27 +11,33 @@ import (
 	"lafs/shares/immutable"
 	"lafs/shares/mutable"
 	"lafs/shares/storage"
+	"lafs/shares/storage/tail"
 )
 
-// look reads a share file and decides what becomes of it: nil is nothing,
-// or nothing more.
-func (r *run) look(si caps.StorageIndex, f found) (*store.Takeover, error) {
+// open reads a file's container; nil if it is none.
+func (r *run) open(f found) (*os.File, *store.Container) {
 	file, err := os.Open(f.path)
 	if err != nil {
 		r.left(f, "it cannot be opened: "+bare(err).Error())
 		return nil, nil
 	}
-	defer file.Close()
 	c, err := store.ReadContainer(file, f.size)
 	if err != nil {
+		file.Close()
 		r.left(f, bare(err).Error())
 		return nil, nil
 	}
-	if there, err := r.there(c.Kind, si, f); err != nil || there {
+	return file, c
+}
+
+// judge decides what becomes of a share: nil is nothing, or nothing more.
+func (r *run) judge(si caps.StorageIndex, f found, file *os.File, c *store.Container, votes *tail.Held) (*store.Takeover, error) {
+	sh := &store.Takeover{Index: si, Number: f.n, Path: f.path, Container: c, Votes: votes}
+	alone := votes != nil && votes.Shares[f.n].Size == 0
+	if there, err := r.there(c.Kind, si, f, votes != nil); err != nil || there {
 		return nil, err
 	}
-	sh := &store.Takeover{Index: si, Number: f.n, Path: f.path, Container: c}
-	if r.cfg.Trust {
+	if r.cfg.Trust || alone {
 		return sh, nil
 	}
 	opens, err := check(r.ctx, sh, file)
@@ -40,24 +46,26 @@ func (r *run) look(si caps.StorageIndex, f found) (*store.Takeover, error) {
 		return sh, nil
 	case r.ctx.Err() != nil:
 		return nil, r.ctx.Err()
-	case corrupt(err) && !opens:
+	case corrupt(err) && !opens, errors.Is(err, errUnreadable):
 		r.left(f, err.Error())
+		if votes != nil {
+			votes.Shares[f.n] = tail.HeldShare{} // the votes stand all the same
+		}
 		return nil, nil
 	case corrupt(err):
 		r.sum.Damaged++
 		r.damaged = append(r.damaged, damage{c.Kind, si, f.n, err.Error()})
 		return sh, nil
-	case errors.Is(err, errUnreadable):
-		r.left(f, err.Error())
-		return nil, nil
 	}
 	// It is of a kind that is not read here, and may be read elsewhere.
 	r.sum.Unchecked++
 	return sh, nil
 }
 
-// there reports whether an earlier run has dealt with a share.
-func (r *run) there(kind storage.Kind, si caps.StorageIndex, f found) (bool, error) {
+// there reports whether an earlier run has dealt with a share. voted: there
+// are votes on its slot, and not all that lies there is a share that readers
+// see.
+func (r *run) there(kind storage.Kind, si caps.StorageIndex, f found, voted bool) (bool, error) {
 	if r.cfg.Store == nil {
 		return false, nil
 	}
@@ -73,7 +81,9 @@ func (r *run) there(kind storage.Kind, si caps.StorageIndex, f found) (bool, err
 		return false, nil
 	}
 	has, err := r.cfg.Store.HasSlot(si)
-	if has {
+	if has && voted {
+		r.sum.Before++
+	} else if has {
 		r.left(f, "the other shares of its slot were taken over before, without it")
 	}
 	return has, err
@@ -81,7 +91,11 @@ func (r *run) there(kind storage.Kind, si caps.StorageIndex, f found) (bool, err
 
 // check checks the content of a share down from what it says itself.
 func check(ctx context.Context, sh *store.Takeover, file *os.File) (opens bool, err error) {
-	content := content{io.NewSectionReader(file, sh.At, sh.Length)}
+	size := sh.Length
+	if sh.Votes != nil {
+		size = min(size, sh.Votes.Shares[sh.Number].Size)
+	}
+	content := content{io.NewSectionReader(file, sh.At, size)}
 	if sh.Kind == storage.Immutable {
 		return immutable.CheckAlone(ctx, int(sh.Number), content)
 	}

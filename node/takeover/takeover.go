@@ -74,6 +74,8 @@ type Summary struct {
 	// Foreign are the slots taken whose write enabler another server has
 	// taken: they can be read only.
 	Foreign int64 `json:"read_only_slots"`
+	// Votes are the slots taken with what lafs clients had voted for on them.
+	Votes int64 `json:"slots_with_votes"`
 	// Unfinished are uploads that were never completed, and Strange files
 	// and directories that no server puts there. They are not looked at.
 	Unfinished int64 `json:"unfinished_uploads"`
@@ -154,30 +156,31 @@ func (r *run) count(_ caps.StorageIndex, files []found) error {
 
 // take deals with the shares of one storage index.
 func (r *run) take(si caps.StorageIndex, files []found) error {
-	var slot []store.Takeover
+	var slot slot
+	defer func() { slot.close() }()
 	for _, f := range files {
-		sh, err := r.look(si, f)
+		r.sum.Looked++
+		r.sum.LookedBytes += f.size
+		file, c := r.open(f)
+		if c == nil {
+			continue
+		}
+		if c.Kind == storage.Mutable {
+			slot = append(slot, member{f, file, c})
+			continue
+		}
+		sh, err := r.judge(si, f, file, c, nil)
+		file.Close()
 		if err != nil {
 			return err
 		}
-		r.sum.Looked++
-		r.sum.LookedBytes += f.size
-		switch {
-		case sh == nil:
-		case sh.Kind == storage.Mutable:
-			slot = append(slot, *sh)
-		default:
+		if sh != nil {
 			r.add(*sh)
 		}
 	}
 	if len(slot) > 0 {
-		foreign := true
-		for _, sh := range slot {
-			r.add(sh)
-			foreign = foreign && sh.NodeID != r.cfg.TubID
-		}
-		if foreign {
-			r.sum.Foreign++
+		if err := r.slot(si, slot); err != nil {
+			return err
 		}
 	}
 	if len(r.batch) >= batchShares || r.bytes >= batchBytes {
@@ -207,7 +210,9 @@ func (r *run) flush(ctx context.Context) error {
 			return err
 		}
 		for _, d := range r.damaged {
-			if err := r.cfg.Store.AdviseCorrupt(ctx, d.kind, d.si, d.n, "found when the share was taken over: "+d.why); err != nil {
+			err := r.cfg.Store.AdviseCorrupt(ctx, d.kind, d.si, d.n, "found when the share was taken over: "+d.why)
+			// Of a slot, not all shares can be seen.
+			if err != nil && !errors.Is(err, storage.ErrNotFound) {
 				return err
 			}
 		}

@@ -120,8 +120,9 @@ type SlotAnswer struct {
 	// Fast is refused then, and Accept too unless a Prepare was answered
 	// since; an Accept that is done ends it.
 	Foreign bool
-	// Lost: Foreign, and what the server promised and voted for is gone, if
-	// there was anything. State must not be counted as that of a server that
+	// Lost: what the server promised and voted for is gone, if there was
+	// anything: a Tahoe-LAFS client wrote over it, or the server took the
+	// place of one of Tahoe-LAFS's, which kept nothing. State must not be counted as that of a server that
 	// never voted.
 	Lost bool
 	// Ancestors are State.Current's.

@@ -66,7 +66,7 @@ func FuzzSlotBodies(f *testing.F) {
 	}
 	shares := map[storage.ShareNumber]storage.SlotShare{1: {Size: 100, Data: []byte("part")}}
 	add(marshalSlotAnswer(&storage.SlotAnswer{}))
-	add(marshalSlotAnswer(&storage.SlotAnswer{Done: true, Missing: true, Foreign: true, Ancestors: []agree.VersionID{v}, Placement: []byte("list"),
+	add(marshalSlotAnswer(&storage.SlotAnswer{Done: true, Missing: true, Foreign: true, Lost: true, Ancestors: []agree.VersionID{v}, Placement: []byte("list"),
 		State:   agree.State{Promised: ballot, Accepted: ballot, Current: w, Base: agree.Base{Version: v}, Committed: true},
 		Current: shares, Base: shares, Older: shares}))
 	length := int64(7)

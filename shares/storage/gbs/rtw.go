@@ -2,11 +2,13 @@ package gbs
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net/http"
 
 	"lafs/shares/caps"
 	"lafs/shares/storage"
+	"lafs/shares/storage/tail"
 )
 
 // readTestWrite answers for the slots of mutable files, as Tahoe-LAFS knows
@@ -25,6 +27,11 @@ func (c *call) readTestWrite() error {
 	if err != nil {
 		return storage.ErrBadRequest
 	}
+	if keepsVotes(slots) && tail.Writes(r.writes) {
+		// The writer takes this for a server of Tahoe-LAFS's, whose place it
+		// took. Votes in two places would not be counted together.
+		return storage.ErrStateLost
+	}
 	var a rtwAnswer
 	if a.success, a.data, err = slots.ReadTestWrite(c.Context(), c.si, c.secrets.enabler(), c.secrets.lease(), r.writes, r.spans); err != nil {
 		return err
@@ -34,6 +41,12 @@ func (c *call) readTestWrite() error {
 	}
 	b, err := marshalRTWAnswer(a)
 	return sendCBOR(c, http.StatusOK, b, err)
+}
+
+// keepsVotes: the server does so itself, and not its clients for it.
+func keepsVotes(s storage.Slots) bool {
+	v, ok := s.(interface{ OnlyTahoe() bool })
+	return !ok || !v.OnlyTahoe()
 }
 
 func dataSize(data map[storage.ShareNumber][][]byte) (total int64) {
@@ -64,6 +77,9 @@ func (c *Client) ReadTestWrite(ctx context.Context, si caps.StorageIndex, enable
 	secrets.byKind[enablerSecret] = enabler[:]
 	_, b, err := c.call(ctx, readTestWrite, request{place: place{si: si}, secrets: secrets, body: body,
 		limit: min(256*asked, storage.MaxSlotRead) + maxAnswer, bulk: len(body) >= bulk || asked > slotBulk}, http.StatusOK)
+	if errors.Is(err, storage.ErrStateLost) {
+		c.speaks.tahoe.Store(0) // a server of Tahoe-LAFS's does not say that
+	}
 	if err != nil {
 		return false, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -164,5 +165,37 @@ func TestNoSlots(t *testing.T) {
 	_, _, err := c.ReadTestWrite(t.Context(), testIndex, &storage.WriteEnabler{}, &storage.LeaseSecrets{}, nil, nil)
 	if !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("ReadTestWrite: got %v", err)
+	}
+}
+
+// TestVotesBehindSharesAreRefused: a client that takes us for a server of
+// Tahoe-LAFS's, in whose place we are, must not vote behind the shares, and
+// asks us our way from then on.
+func TestVotesBehindSharesAreRefused(t *testing.T) {
+	h := gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(openStore(t, time.Now))})
+	tahoe := true
+	c := gbs.NewClient(answering{t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if tahoe && strings.HasPrefix(r.URL.Path, "/lafs/") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})}, storage.NewSwissnum(swissnum))
+	promise := func() error {
+		a, err := c.Slot(t.Context(), testIndex, storage.SlotRequest{Message: agree.Prepare{Ballot: agree.Ballot{N: 1}},
+			Enabler: &storage.WriteEnabler{1}, Lease: &storage.LeaseSecrets{}, Numbers: []storage.ShareNumber{0}})
+		if err == nil && !a.Done {
+			t.Error("Prepare: not done")
+		}
+		return err
+	}
+	if err := promise(); !errors.Is(err, storage.ErrStateLost) {
+		t.Fatalf("a promise behind shares: got %v, want ErrStateLost", err)
+	}
+	if tahoe = false; c.OnlyTahoe() {
+		t.Error("it is still taken for a server of Tahoe-LAFS's")
+	}
+	if err := promise(); err != nil {
+		t.Errorf("a promise, our way: %v", err)
 	}
 }

@@ -46,6 +46,7 @@ type slotAnswerBody struct {
 	Done      bool                     `cbor:"done,omitempty"`
 	Missing   bool                     `cbor:"missing,omitempty"`
 	Foreign   bool                     `cbor:"foreign,omitempty"`
+	Lost      bool                     `cbor:"lost,omitempty"`
 	Committed bool                     `cbor:"committed,omitempty"`
 	Itself    bool                     `cbor:"itself,omitempty"`
 	Promised  ballotBody               `cbor:"promised"`
@@ -272,7 +273,7 @@ func sharesOf(body map[uint64][]byte) (map[storage.ShareNumber][]byte, error) {
 
 func marshalSlotAnswer(a *storage.SlotAnswer) ([]byte, error) {
 	s := a.State
-	b := slotAnswerBody{Done: a.Done, Missing: a.Missing, Foreign: a.Foreign, Committed: s.Committed, Itself: s.Base.Itself,
+	b := slotAnswerBody{Done: a.Done, Missing: a.Missing, Foreign: a.Foreign, Lost: a.Lost, Committed: s.Committed, Itself: s.Base.Itself,
 		Promised: ballotToBody(s.Promised), Accepted: ballotToBody(s.Accepted), Version: versionToBody(s.Current),
 		Ancestors: versionsToBody(a.Ancestors), Placement: a.Placement,
 		Current: slotSharesToBody(a.Current), Base: slotSharesToBody(a.Base), Older: slotSharesToBody(a.Older)}
@@ -288,7 +289,7 @@ func parseSlotAnswer(raw []byte) (a storage.SlotAnswer, err error) {
 	if err := decodeSlot.Unmarshal(raw, &b); err != nil || len(b.Placement) > storage.MaxPlacement {
 		return a, errBody
 	}
-	a = storage.SlotAnswer{Done: b.Done, Missing: b.Missing, Foreign: b.Foreign, Placement: b.Placement}
+	a = storage.SlotAnswer{Done: b.Done, Missing: b.Missing, Foreign: b.Foreign, Lost: b.Lost, Placement: b.Placement}
 	a.State = agree.State{Promised: b.Promised.ballot(), Accepted: b.Accepted.ballot(), Committed: b.Committed}
 	a.State.Base.Itself = b.Itself
 	if a.State.Current, err = b.Version.version(); err != nil {
