@@ -36,6 +36,8 @@ type ClientOptions struct {
 	Needed, Happy, Total int
 	// MutableFormat is sdmf or mdmf.
 	MutableFormat string
+	// Foolscap makes it speak its old protocol alone.
+	Foolscap bool
 }
 
 // NewClient makes a client's directory, as lafs storage tahoe-servers-yaml
@@ -58,7 +60,7 @@ control.port = %s
 socks.port = %s
 
 [client]
-force_foolscap = false
+force_foolscap = %t
 shares.needed = %d
 shares.happy = %d
 shares.total = %d
@@ -66,7 +68,7 @@ mutable.format = %s
 
 [storage]
 enabled = false
-`, o.Control, o.Socks, o.Needed, o.Happy, o.Total, o.MutableFormat))
+`, o.Control, o.Socks, o.Foolscap, o.Needed, o.Happy, o.Total, o.MutableFormat))
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +150,9 @@ func (c *Client) AwaitServers(ctx context.Context, want int) error {
 	}
 }
 
+// RoundTrip makes a request of the web API, whatever host it names.
+func (c *Client) RoundTrip(req *http.Request) (*http.Response, error) { return c.way.RoundTrip(req) }
+
 // Do makes one request of the web API and returns the answer's body. A status
 // above 299 is an error with the body's beginning.
 func (c *Client) Do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
@@ -155,7 +160,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body []byte) ([]by
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.way.RoundTrip(req)
+	resp, err := c.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

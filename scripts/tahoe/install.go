@@ -29,27 +29,45 @@ const (
 // ErrNone says that there is no Tahoe-LAFS and that none can be installed.
 var ErrNone = errors.New("Tahoe-LAFS " + Version + " is not to be had here")
 
-// Install returns the path of a tahoe program with Tor support. It is the one
-// that $LAFS_TAHOE names, or else one in a virtual environment of its own in
-// the user's cache directory, which is made from PyPI the first time. What
-// stands in the way matches ErrNone.
-func Install(ctx context.Context) (string, error) {
+// Find returns the path of a tahoe program with Tor support that is there: the
+// one that $LAFS_TAHOE names, or else the one that Install has installed.
+// What stands in the way matches ErrNone.
+func Find(ctx context.Context) (string, error) {
 	if program := os.Getenv(programVariable); program != "" {
 		return program, check(ctx, program)
 	}
-	cache, err := os.UserCacheDir()
+	dir, err := environment()
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNone, err)
+		return "", err
 	}
-	dir := filepath.Join(cache, "lafs", "tahoe-"+Version)
 	program := filepath.Join(dir, "bin", "tahoe")
-	if check(ctx, program) == nil {
-		return program, nil
+	return program, check(ctx, program)
+}
+
+// Install is Find, and installs from PyPI what is not there, in a virtual
+// environment of its own in the user's cache directory.
+func Install(ctx context.Context) (string, error) {
+	program, err := Find(ctx)
+	if err == nil || os.Getenv(programVariable) != "" {
+		return program, err
+	}
+	dir, err := environment()
+	if err != nil {
+		return "", err
 	}
 	if err := install(ctx, dir); err != nil {
 		return "", err
 	}
-	return program, check(ctx, program)
+	return Find(ctx)
+}
+
+// environment is the directory of the virtual environment.
+func environment() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	return filepath.Join(cache, "lafs", "tahoe-"+Version), nil
 }
 
 // check runs the program once.
