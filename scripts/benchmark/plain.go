@@ -122,18 +122,42 @@ func (p *plain) open(ctx context.Context, lanes int) error {
 
 // move sends up bytes to each of the first n services, or fetches down from
 // each, striped over lanes streams, and returns when all have moved.
-func (p *plain) move(n, lanes int, up, down int64) error {
+func (p *plain) move(ctx context.Context, n, lanes int, up, down int64) error {
 	var group errgroup.Group
 	for _, list := range p.conns[:n] {
 		for _, c := range list[:lanes] {
-			group.Go(func() error { return exchange(c, up/int64(lanes), max(1, down/int64(lanes))) })
+			group.Go(func() error { return exchange(ctx, c, up/int64(lanes), max(1, down/int64(lanes))) })
 		}
 	}
 	return group.Wait()
 }
 
-func exchange(c net.Conn, up, down int64) error {
-	c.SetDeadline(time.Now().Add(5 * time.Minute))
+// fresh is move on streams that are dialled for it, each as soon as it is
+// there.
+func (p *plain) fresh(ctx context.Context, n, lanes int, up, down int64) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, addr := range p.addrs[:n] {
+		for range lanes {
+			group.Go(func() error {
+				c, err := p.client.Dial(ctx, addr, onion.NewLane())
+				if err != nil {
+					return fmt.Errorf("dial a plain service: %w", err)
+				}
+				defer c.Close()
+				return exchange(ctx, c, up/int64(lanes), max(1, down/int64(lanes)))
+			})
+		}
+	}
+	return group.Wait()
+}
+
+// exchangeTimeout is far beyond what a part of 100 MiB takes.
+const exchangeTimeout = 5 * time.Minute
+
+// exchange sends up bytes, and then as many as down come back.
+func exchange(ctx context.Context, c net.Conn, up, down int64) error {
+	c.SetDeadline(time.Now().Add(exchangeTimeout))
+	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })()
 	request := make([]byte, 16+up)
 	binary.BigEndian.PutUint64(request[:8], uint64(up))
 	binary.BigEndian.PutUint64(request[8:], uint64(down))
@@ -149,7 +173,9 @@ func exchange(c net.Conn, up, down int64) error {
 	return err
 }
 
-// trip measures n single round trips on an open stream.
-func (p *plain) trip(n int) (sample, error) {
-	return measure(n, func() error { return exchange(p.conns[0][0], 1, 1) })
+// trip measures one round trip on an open stream.
+func (p *plain) trip(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	err := exchange(ctx, p.conns[0][0], 1, 1)
+	return time.Since(start), err
 }
