@@ -26,6 +26,8 @@ const (
 	// politeRounds is how often an operation gives way to another writer
 	// before it takes a classic ballot all the same.
 	politeRounds = 3
+	// politeInAll is how often it does, whoever that is.
+	politeInAll = 12
 )
 
 // An operation carries out one batch of changes: UPDATES.md, section 4. It
@@ -51,10 +53,12 @@ type operation struct {
 	open []*attempt
 
 	maxN, maxSeq uint64
+	said         map[string]uint64 // the highest ballot number that each server spoke of
 	tries        int
 	starved      int       // rounds without a quorum, in a row
 	starvedSince time.Time // the first of them
 	polite       int
+	gaveWay      int          // times in all
 	last         agree.Ballot // the highest seen when it last gave way
 	failed       int          // classic ballots
 	notBefore    time.Time    // of the next classic ballot
@@ -308,10 +312,14 @@ func (op *operation) send(ctx context.Context, quorum int, request func(i int) s
 
 // noticed keeps what answers say about numbers.
 func (op *operation) noticed(answers []*answer) {
-	n, seq := highest(answers)
-	op.maxN, op.maxSeq = max(op.maxN, n), max(op.maxSeq, seq)
-	op.outdated = op.outdated || op.l != nil && (agree.Ballot{N: n}).Generation() > op.l.generation
+	op.maxSeq = max(op.maxSeq, highestSeq(answers))
 	for _, a := range answers {
+		n := highestN(a)
+		if op.said == nil {
+			op.said = map[string]uint64{}
+		}
+		op.said[a.server.ID] = max(op.said[a.server.ID], n)
+		op.outdated = op.outdated || op.l != nil && (agree.Ballot{N: n}).Generation() > op.l.generation
 		if errors.Is(a.err, storage.ErrUnauthorized) {
 			if op.barred == nil {
 				op.barred = map[string]bool{}

@@ -3,6 +3,7 @@ package update
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"lafs/shares/agree"
@@ -161,6 +162,9 @@ func (op *operation) givesWay(v *view) bool {
 	if !contended || op.polite >= politeRounds && promised == op.last {
 		return false
 	}
+	if op.gaveWay++; op.gaveWay%politeInAll == 0 {
+		return false // somebody always prepares, or only says so
+	}
 	if promised == op.last {
 		op.polite++
 	} else {
@@ -199,9 +203,30 @@ func (op *operation) classic(ctx context.Context) {
 	}
 }
 
-// newBallot is a classic one of the list's generation, above all seen.
+// leap is how far above all that is known for sure a ballot's number is
+// believed: writers' clocks differ, in milliseconds.
+const leap = 1 << 24
+
+// newBallot is a classic one of the list's generation, above all seen that
+// can be. There are only so many numbers, and one server that says that it
+// promised the last one must not be able to use them up: what is far above
+// both the clock and what a quorum can be had for is left alone, at the cost
+// of that server's vote.
 func (op *operation) newBallot() agree.Ballot {
-	b := agree.Classic(op.l.generation, op.maxN, uint64(op.e.cfg.Now().UnixMilli()), op.e.nonce())
+	clock := uint64(max(0, op.e.cfg.Now().UnixMilli()))
+	var said []uint64
+	for _, v := range op.l.voters {
+		said = append(said, op.said[v.id])
+	}
+	slices.Sort(said)
+	seen := max(op.maxN, said[op.l.quorums.Classic-1])
+	limit := max(seen, agree.First(op.l.generation).N+clock) + leap
+	for _, n := range said {
+		if n <= limit {
+			seen = max(seen, n)
+		}
+	}
+	b := agree.Classic(op.l.generation, seen, clock, op.e.nonce())
 	op.maxN = max(op.maxN, b.N)
 	return b
 }

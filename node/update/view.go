@@ -275,17 +275,18 @@ func (v *view) ancestors(id agree.VersionID) []agree.VersionID {
 	return nil
 }
 
-// highest returns the highest ballot number and sequence number in answers.
-func highest(answers []*answer) (n, seq uint64) {
+// highestN is the highest ballot number in an answer.
+func highestN(a *answer) uint64 { return max(a.State.Promised.N, a.State.Accepted.N) }
+
+// highestSeq is the highest sequence number that answers prove: a number that
+// a server only names might be the last one there is.
+func highestSeq(answers []*answer) (seq uint64) {
 	for _, a := range answers {
-		st := a.State
-		n = max(n, st.Promised.N, st.Accepted.N)
-		seq = max(seq, st.Current.Seq, st.Base.Version.Seq)
 		for _, p := range a.parts {
 			seq = max(seq, p.version.Seq)
 		}
 	}
-	return n, seq
+	return seq
 }
 
 // reason says why a round found too little.

@@ -74,7 +74,10 @@ func First(generation uint16) Ballot { return Ballot{N: uint64(generation) << ge
 func Classic(generation uint16, seen, clock, nonce uint64) Ballot {
 	const mask = 1<<generationShift - 1
 	first := First(generation).N
-	n := max(min(clock, mask), 1)
+	if clock > mask>>1 {
+		clock = 0 // it is wrong, and would use the numbers up
+	}
+	n := max(clock, 1)
 	if first <= seen && seen-first < mask {
 		n = max(n, seen-first+1)
 	} else if seen-first == mask {

@@ -20,7 +20,7 @@ func TestClassic(t *testing.T) {
 		{"the clock is ahead", first + 10, 1000, first + 1000},
 		{"of an older generation", 2<<48 | 5000, 7, first + 7},
 		{"of a newer generation", 4<<48 | 5000, 7, first + 7},
-		{"a clock before its time", 0, 1<<64 - 1, last},
+		{"a clock before its time", 0, 1<<64 - 1, first + 1},
 		{"the last one", last, 7, last},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
