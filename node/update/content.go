@@ -18,6 +18,18 @@ import (
 // objects take one trip.
 const firstFetch = 32 << 10
 
+const (
+	// maxWhole bounds a content that is written, or read, whole: what its
+	// owner signed may be of any size.
+	maxWhole = 512 << 20
+	// maxPiece is how much of a share one request brings, so that it comes
+	// in its time over a slow way; a server that has several shares sends as
+	// much of each. leastPiece is the least that is to come: of 768 shares,
+	// see storage.SlotRequest.
+	maxPiece   = 4 << 20
+	leastPiece = min(maxPiece, storage.MaxSlotFetch/768)
+)
+
 // A version is one version with its content.
 type version struct {
 	id        agree.VersionID
@@ -45,22 +57,36 @@ func (v *version) descends(u agree.VersionID) bool {
 	return v.id == u || slices.Contains(v.ancestors, u)
 }
 
+// A source is where a share is.
+type source struct {
+	server string // its id
+	number storage.ShareNumber
+}
+
+func (p part) source() source { return source{p.server.ID, p.number} }
+
+// An opened share is good as far as it was looked at.
+type opened struct {
+	source
+	*mutable.Share
+}
+
 // open verifies k shares of a version as far as they are needed, reading
 // what is missing, and returns them. Those that are wrong are left out and
 // others take their place, and so they do where a server lets wait much
 // longer than others did.
-func (e *Engine) open(ctx context.Context, o *object, v *view, id agree.VersionID, whole bool) ([]*mutable.Share, error) {
+// Those in without are not looked at.
+func (e *Engine) open(ctx context.Context, o *object, v *view, id agree.VersionID, whole bool, without map[source]bool) (good []opened, _ error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // of what is not waited for
 	todo := e.inOrder(v, id)
-	type opened struct {
-		number storage.ShareNumber
-		share  *mutable.Share
+	if whole && len(todo) > 0 && todo[0].header.DataSize > maxWhole {
+		return nil, storage.ErrTooLarge
 	}
+	todo = slices.DeleteFunc(todo, func(p part) bool { return without[p.source()] })
 	came := make(chan opened, len(todo))
 	underWay := map[storage.ShareNumber]int{}
 	taken := map[storage.ShareNumber]bool{}
-	var good []*mutable.Share
 	// start opens n shares more: others than those under way, and where late
 	// is true and there are none, those again, from other servers.
 	start := func(n int, late bool) {
@@ -77,8 +103,8 @@ func (e *Engine) open(ctx context.Context, o *object, v *view, id agree.VersionI
 				}
 				underWay[p.number]++
 				n--
-				if !e.background(func() { came <- opened{p.number, e.openPart(ctx, o, p, whole)} }) {
-					came <- opened{p.number, nil}
+				if !e.background(func() { came <- opened{p.source(), e.openPart(ctx, o, p, whole)} }) {
+					came <- opened{p.source(), nil}
 				}
 			}
 		}
@@ -98,14 +124,14 @@ func (e *Engine) open(ctx context.Context, o *object, v *view, id agree.VersionI
 		case c := <-came:
 			underWay[c.number]--
 			switch {
-			case c.share == nil:
+			case c.Share == nil:
 				start(1, false)
 				continue
 			case taken[c.number]:
 				continue
 			}
 			taken[c.number] = true
-			if good = append(good, c.share); len(good) >= c.share.Needed {
+			if good = append(good, c); len(good) >= c.Needed {
 				return good, nil
 			}
 			// The others may take as long again.
@@ -154,15 +180,19 @@ func (e *Engine) inOrder(v *view, id agree.VersionID) []part {
 }
 
 // unseen are the shares that servers of the list should have of the version
-// that seen are of, all of which have one size.
+// that seen are of.
 func (e *Engine) unseen(v *view, seen []part) (out []part) {
+	var size int64 // the shares' own lengths tell if a server forged one
+	for _, p := range seen {
+		size = max(size, p.header.ShareSize())
+	}
 	for i, s := range e.servers(v.layout) {
 		if s.Slots == nil || slices.ContainsFunc(v.parts, func(p part) bool { return p.server.ID == s.ID }) {
 			continue
 		}
 		for _, n := range v.layout.voters[i].shares {
 			out = append(out, part{version: seen[0].version, number: n, header: seen[0].header, server: s,
-				share: storage.SlotShare{Size: seen[0].share.Size}})
+				share: storage.SlotShare{Size: size}})
 		}
 	}
 	return out
@@ -205,6 +235,11 @@ func (e *Engine) openPart(ctx context.Context, o *object, p part, whole bool) *m
 	if err != nil || storage.VersionOf(s.Header) != p.version {
 		return nil
 	}
+	if whole && s.Segments() > 0 {
+		if _, err := s.Blocks(ctx, 0, s.Segments()); err != nil {
+			return nil
+		}
+	}
 	return s
 }
 
@@ -229,18 +264,33 @@ func (r *partReader) ReadShare(ctx context.Context, offset int64, p []byte) (int
 	return copy(p, b), err
 }
 
-// fetch reads from the server. The share must still be of the version that
-// it was.
-func (r *partReader) fetch(ctx context.Context, offset, n int64) ([]byte, error) {
-	if n <= 0 {
-		return nil, nil
+// fetch reads from the server, in as many requests as it takes. It returns
+// less than n bytes where the share is shorter.
+func (r *partReader) fetch(ctx context.Context, offset, n int64) (out []byte, err error) {
+	for int64(len(out)) < n {
+		at := offset + int64(len(out))
+		want := min(n-int64(len(out)), maxPiece)
+		s, err := r.piece(ctx, at, want)
+		if err != nil {
+			return nil, err
+		}
+		n = min(n, s.Size-offset)
+		if out = append(out, s.Data...); int64(len(s.Data)) < min(leastPiece, want, s.Size-at) {
+			return nil, storage.ErrPeer
+		}
 	}
+	return out, nil
+}
+
+// piece reads up to n bytes. The share must still be of the version that it
+// was.
+func (r *partReader) piece(ctx context.Context, offset, n int64) (storage.SlotShare, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	a, err := r.server.Slots.Slot(ctx, r.o.si, storage.SlotRequest{Message: agree.Read{}, Fetch: n, From: offset,
 		Numbers: []storage.ShareNumber{r.number}})
 	if err != nil {
-		return nil, err
+		return storage.SlotShare{}, err
 	}
 	set := a.Older
 	switch {
@@ -250,10 +300,10 @@ func (r *partReader) fetch(ctx context.Context, offset, n int64) ([]byte, error)
 		set = a.Base
 	}
 	s, ok := set[r.number]
-	if !ok || int64(len(s.Data)) != n {
-		return nil, fmt.Errorf("%w: it changed while it was being read", storage.ErrNotFound)
+	if !ok || int64(len(s.Data)) > n {
+		return storage.SlotShare{}, fmt.Errorf("%w: it changed while it was being read", storage.ErrNotFound)
 	}
-	return s.Data, nil
+	return s, nil
 }
 
 // load rebuilds a version's content, from the engine's memory if it is
@@ -266,9 +316,13 @@ func (e *Engine) load(ctx context.Context, o *object, w *caps.MutableWriter, v *
 	if got := o.remembered(id); got != nil && (w == nil || o.privateKey() != nil) {
 		return got, nil
 	}
-	shares, err := e.open(ctx, o, v, id, true)
+	good, err := e.open(ctx, o, v, id, true, nil)
 	if err != nil {
 		return nil, err
+	}
+	shares := make([]*mutable.Share, len(good))
+	for i, s := range good {
+		shares[i] = s.Share
 	}
 	if w != nil && o.privateKey() == nil {
 		for _, s := range shares {

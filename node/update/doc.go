@@ -4,7 +4,8 @@
 // stalled and dead servers do. The rules are those of package agree.
 //
 // Round trips on warm sessions: Create 1 (and the making of a key), Read 1
-// for objects of up to about 100 kB and 2 for larger ones, Modify 1 if this
+// for objects of up to about 100 kB and 2 for larger ones, and one more for
+// every 4 MiB that their shares have beyond the first, Modify 1 if this
 // engine knows the newest version and 2 if not. A lost race, a missing
 // quorum or an unfinished write of somebody else's cost more.
 //

@@ -30,10 +30,17 @@ func (l liar) Slot(ctx context.Context, si caps.StorageIndex, req storage.SlotRe
 	return a, err
 }
 
-// lying is an engine to which the first server of g lies.
+// lying is an engine to which the first server of g lies, and lyingOf one to
+// which the first n do.
 func (g *memGrid) lying(seed uint64, lie func(*storage.SlotAnswer)) *update.Engine {
+	return g.lyingOf(1, seed, lie)
+}
+
+func (g *memGrid) lyingOf(n int, seed uint64, lie func(*storage.SlotAnswer)) *update.Engine {
 	servers := g.list()
-	servers[0].Slots = liar{servers[0].Slots, lie}
+	for i := range n {
+		servers[i].Slots = liar{servers[i].Slots, lie}
+	}
 	e, err := update.New(update.Config{Needed: 3, Total: 5, LeaseSecret: grid.NewLeaseSecret([32]byte{byte(seed)}),
 		Servers: func() []grid.Server { return servers }, Rand: rand.NewPCG(seed, 7)})
 	if err != nil {

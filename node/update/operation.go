@@ -267,6 +267,9 @@ func (op *operation) replaced(base *version) func() *version {
 // sent out.
 func (op *operation) attempt(base *version, data []byte, results []error, b agree.Ballot) (*attempt, error) {
 	seq := max(op.maxSeq, base.id.Seq) + 1
+	if len(data) > maxWhole {
+		return nil, storage.ErrTooLarge
+	}
 	var salts bytes.Buffer // to make the shares again
 	made, err := mutable.Encode(op.o.privateKey(), mutable.Params{Format: op.o.format, Needed: op.l.needed, Total: op.l.total,
 		Salts: io.TeeReader(rand.Reader, &salts)}, seq, data)

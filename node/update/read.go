@@ -82,29 +82,30 @@ func (e *Engine) loadRange(ctx context.Context, o *object, v *view, id agree.Ver
 	if id.IsZero() {
 		return &version{}, nil
 	}
+	failed := map[source]bool{}
 	for {
-		out, failed, err := e.tryRange(ctx, o, v, id, offset, length)
-		if len(failed) == 0 || ctx.Err() != nil {
+		before := len(failed)
+		out, err := e.tryRange(ctx, o, v, id, offset, length, failed)
+		if len(failed) == before || ctx.Err() != nil {
 			return out, err
 		}
-		// A server that fails once its share was found is done without.
-		v.parts = slices.DeleteFunc(slices.Clone(v.parts), func(p part) bool { return p.version == id && slices.Contains(failed, p.number) })
 	}
 }
 
-// tryRange is loadRange from the first shares that open; failed are those of
-// which a block could not be read.
-func (e *Engine) tryRange(ctx context.Context, o *object, v *view, id agree.VersionID, offset, length int64) (_ *version, failed []storage.ShareNumber, _ error) {
-	shares, err := e.open(ctx, o, v, id, o.format == mutable.SDMF)
+// tryRange is loadRange from the first shares that open. Those of which a
+// block could not be read, since the server fails, or gives a wrong one, it
+// adds to failed, and does without.
+func (e *Engine) tryRange(ctx context.Context, o *object, v *view, id agree.VersionID, offset, length int64, failed map[source]bool) (*version, error) {
+	shares, err := e.open(ctx, o, v, id, o.format == mutable.SDMF, failed)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	h := shares[0].Header
 	out := &version{id: id, size: h.DataSize, partial: true}
 	offset = min(offset, h.DataSize)
 	length = min(length, h.DataSize-offset)
 	if length == 0 {
-		return out, nil, nil
+		return out, nil
 	}
 	first := int(offset / h.SegmentSize)
 	count := int((offset+length-1)/h.SegmentSize) - first + 1
@@ -113,11 +114,11 @@ func (e *Engine) tryRange(ctx context.Context, o *object, v *view, id agree.Vers
 	together(len(shares), func(i int) { blocks[i], errs[i] = shares[i].Blocks(ctx, first, count) })
 	for i, err := range errs {
 		if err != nil {
-			failed = append(failed, storage.ShareNumber(shares[i].Number()))
+			failed[shares[i].source] = true
 		}
 	}
-	if len(failed) > 0 {
-		return nil, failed, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	for s := range count {
 		byNumber := map[int]mutable.Block{}
@@ -126,13 +127,13 @@ func (e *Engine) tryRange(ctx context.Context, o *object, v *view, id agree.Vers
 		}
 		text, err := h.DecodeSegment(o.readKey, first+s, byNumber)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		out.data = append(out.data, text...)
 	}
 	skip := offset - int64(first)*h.SegmentSize
 	out.data = out.data[skip : skip+length]
-	return out, nil, nil
+	return out, nil
 }
 
 type loader func(ctx context.Context, o *object, w *caps.MutableWriter, v *view, id agree.VersionID) (*version, error)
