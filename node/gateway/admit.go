@@ -7,7 +7,8 @@ import (
 
 // policy lets a page that the gateway serves, which may be anybody's file,
 // run no script, load nothing from elsewhere (which would show the reader's
-// own IP address), and be framed by nobody.
+// own IP address), and be framed by nobody. Since that does not keep it from
+// opening connections, browsers get the text of such a page: see active.
 const policy = "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self' data:; " +
 	"style-src 'unsafe-inline'; font-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 

@@ -483,6 +483,31 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// A browser does not get a document that could make it connect to somebody
+// past Tor: it shows the text. Programs get the type.
+func TestActiveDocuments(t *testing.T) {
+	n := start(t, nil)
+	path := n.put([]byte(`<link rel="preconnect" href="http://example.net/">`))
+	const text = "text/plain; charset=utf-8"
+	for _, tt := range []struct{ file, header, kind string }{
+		{"a.html", "Sec-Fetch-Dest: document", text},
+		{"a.html", "Sec-Fetch-Dest: iframe", text},
+		{"a.html", "Sec-Fetch-Mode: navigate", text},
+		{"a.html", "User-Agent: Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101", text},
+		{"a.xhtml", "Sec-Fetch-Dest: document", text},
+		{"a.svg", "Sec-Fetch-Dest: document", text},
+		{"a.xml", "Sec-Fetch-Dest: document", text},
+		{"a.svg", "Sec-Fetch-Dest: image", "image/svg+xml"},
+		{"a.png", "Sec-Fetch-Dest: document", "image/png"},
+		{"a.html", "User-Agent: tahoe/1.20", "text/html; charset=utf-8"},
+	} {
+		resp, _ := n.ask("GET", path+"?filename="+tt.file, nil, tt.header)
+		if got := resp.Header.Get("Content-Type"); got != tt.kind {
+			t.Errorf("%s, %s: got %q, want %q", tt.file, tt.header, got, tt.kind)
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for _, cfg := range []gateway.Config{
 		{}, {Grid: &fake{}}, {Hosts: []string{host}}, {Grid: &fake{}, Hosts: []string{""}},

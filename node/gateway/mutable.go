@@ -41,7 +41,7 @@ func (g *gateway) readMutable(w http.ResponseWriter, r *http.Request, c caps.Cap
 	if err != nil {
 		return err
 	}
-	name(w.Header(), filename, save)
+	name(r, w.Header(), filename, save)
 	if r.Method == http.MethodHead {
 		w.WriteHeader(status)
 		return nil

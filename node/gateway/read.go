@@ -57,7 +57,7 @@ func (g *gateway) readImmutable(w http.ResponseWriter, r *http.Request, c caps.C
 	if err != nil {
 		return err
 	}
-	name(h, filename, save)
+	name(r, h, filename, save)
 	if r.Method == http.MethodHead {
 		w.WriteHeader(status)
 		return nil
@@ -164,10 +164,13 @@ func matches(header, tag string) bool {
 
 // name sets what a browser makes of the bytes, from the name that the caller
 // gives them.
-func name(h http.Header, filename string, save bool) {
+func name(r *http.Request, h http.Header, filename string, save bool) {
 	kind := mime.TypeByExtension(path.Ext(filename))
 	if kind == "" {
 		kind = "application/octet-stream"
+	}
+	if active(kind) && shows(r) {
+		kind = "text/plain; charset=utf-8"
 	}
 	h.Set("Content-Type", kind)
 	if !save {
@@ -178,4 +181,21 @@ func name(h http.Header, filename string, save bool) {
 		params["filename"] = filename
 	}
 	h.Set("Content-Disposition", mime.FormatMediaType("attachment", params))
+}
+
+// active tells whether a document of that type can have links in it that a
+// browser follows by itself. No policy keeps one from opening connections,
+// beyond Tor, to where link rel=preconnect says.
+func active(kind string) bool { return strings.Contains(kind, "html") || strings.Contains(kind, "xml") }
+
+// shows tells whether a browser asks in order to show the answer as a
+// document, not as a picture in one.
+func shows(r *http.Request) bool {
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "image", "audio", "video", "track":
+		return false
+	case "":
+		return r.Header.Get("Sec-Fetch-Mode") != "" || strings.HasPrefix(r.UserAgent(), "Mozilla/")
+	}
+	return true
 }
