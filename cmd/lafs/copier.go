@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,6 +28,9 @@ type copier struct {
 	meter *meter
 	start time.Time
 
+	most    int64 // things
+	planted atomic.Int64
+
 	mu                         sync.Mutex // guards what follows, and the standard error
 	copied, same, left, failed int
 	copiedBytes, sameBytes     int64
@@ -34,7 +38,7 @@ type copier struct {
 }
 
 func (a *app) copier(find *finder, o cpOptions) *copier {
-	return &copier{a: a, find: find, node: a.running(), o: o, slots: make(chan struct{}, atOnce), large: make(chan struct{}, largeAtOnce), meter: &meter{}, start: time.Now()}
+	return &copier{a: a, find: find, node: a.running(), o: o, slots: make(chan struct{}, atOnce), large: make(chan struct{}, largeAtOnce), meter: &meter{}, start: time.Now(), most: mostThings}
 }
 
 // begin shows progress over so many bytes.

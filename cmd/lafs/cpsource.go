@@ -159,6 +159,11 @@ func (c *copier) plant(ctx context.Context, t *tree, s *thing) error {
 	return nil
 }
 
+// mostThings is how many files and directories one copy knows of. What is in
+// a directory by two ways is copied twice, so that a few directories that
+// somebody wrote can stand for more than any disk holds.
+const mostThings = 1_000_000
+
 // A bed is a directory whose content is not in the tree yet.
 type bed struct {
 	tree *tree
@@ -172,7 +177,9 @@ func (c *copier) plantLevel(ctx context.Context, level []bed) (next []bed, err e
 	g.SetLimit(atOnce)
 	for i, b := range level {
 		g.Go(func() (err error) {
-			listed[i], err = c.list(ctx, b.dir)
+			if listed[i], err = c.list(ctx, b.dir); err == nil && c.planted.Add(int64(len(listed[i]))) > c.most {
+				err = fmt.Errorf("%s: more than %d things would be copied, if each is counted as often as it is linked; copy parts of it one by one", b.dir.says, c.most)
+			}
 			return err
 		})
 	}
