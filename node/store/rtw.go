@@ -245,10 +245,15 @@ func (s *Store) removeSlot(r *record) error {
 	s.account(r.who).Disk -= r.totals().disk
 	delete(s.touched, r.si)
 	s.mu.Unlock()
+	dir := s.slotDir(r.si)
+	// The shares are gone for good before the record is: files of later steps
+	// without one are those of a slot that lost it, see hadRecord.
+	if err := durable.SyncDir(dir); err != nil {
+		return err
+	}
 	if err := os.Remove(s.recordPath(r.si)); err != nil {
 		return err
 	}
-	dir := s.slotDir(r.si)
 	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
