@@ -101,6 +101,9 @@ type check struct {
 	// x is nil when there is no index that could be read, and none was made.
 	x   *index
 	sum CheckSum
+	// fill: the index is not whole. page are shares that it is to be told.
+	fill bool
+	page []*header
 }
 
 // found tells of a fault.
@@ -147,7 +150,11 @@ func (c *check) open() error {
 		x, err := openIndex(path)
 		switch {
 		case err == nil && c.o.Rebuild && !missing:
-			x.db.Close()
+			// What it lodges may be in no file yet.
+			err = c.s.recover(x)
+			if err = errors.Join(err, x.db.Close()); err != nil && !errors.Is(err, errBrokenIndex) {
+				return err
+			}
 			err = c.replace(path, "the index is made anew")
 		case err == nil:
 			c.x = x
@@ -162,16 +169,19 @@ func (c *check) open() error {
 	}
 }
 
-// bring makes an index that is new agree with the files.
+// bring makes an index that is new agree with the files: what it has to know
+// of them it is told by buckets, which looks at each share anyway.
 func (c *check) bring(path string, missing bool) error {
 	if !c.x.whole {
-		if err := c.s.reconcile(c.x); err != nil {
-			return err
+		c.fill = true
+		// What can be read now must be on the disk before anybody is told.
+		if err := syncAll(c.s.cfg.Dir); err != nil {
+			return fmt.Errorf("sync the storage directory: %w", reason(err))
 		}
 		if missing {
 			c.found(path, "the index is missing, or set aside: it was made from the files, and leases last 31 days from today", true)
 		}
-		return c.x.setWhole()
+		return nil
 	}
 	if !c.x.clean {
 		return c.s.recover(c.x)
@@ -271,6 +281,11 @@ func (c *check) mark(context.Context) error {
 // end closes the index in order: the next start has nothing to decide.
 func (c *check) end() error {
 	x := c.x
+	if c.fill {
+		if err := x.setWhole(); err != nil {
+			return err
+		}
+	}
 	if err := x.clearAll(); err != nil {
 		return err
 	}

@@ -75,6 +75,8 @@ func (s content) ReadShare(_ context.Context, offset int64, p []byte) (int, erro
 func (c *check) share(ctx context.Context, path string, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (h *header, ok bool, err error) {
 	f, h, err := openShareFile(path, kind, si, n)
 	switch {
+	case errors.Is(err, errNewer) && c.fill:
+		return nil, false, fmt.Errorf("a share file in the storage directory was %w", errNewer)
 	case errors.Is(err, errNewer):
 		c.sum.Newer++
 		return nil, false, nil
@@ -108,6 +110,21 @@ func (c *check) share(ctx context.Context, path string, kind storage.Kind, si ca
 
 // buckets looks at the immutable shares.
 func (c *check) buckets(ctx context.Context) error {
+	if err := c.eachBucket(ctx); err != nil || !c.fill {
+		return err
+	}
+	if err := c.s.addMissing(c.x, c.page); err != nil {
+		return err
+	}
+	c.page = nil
+	// An earlier try may have noted what is gone since.
+	if err := c.s.forgetLost(c.x); err != nil {
+		return err
+	}
+	return c.s.reconcileSlots(c.x)
+}
+
+func (c *check) eachBucket(ctx context.Context) error {
 	return c.eachIndex(ctx, c.s.sharesDir(), func(si caps.StorageIndex, dir string) error {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
@@ -116,6 +133,9 @@ func (c *check) buckets(ctx context.Context) error {
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
 			n, ok := parseNumber(e.Name())
+			if ok && c.lodged(si, n) {
+				continue
+			}
 			if !ok || !e.Type().IsRegular() {
 				if err := c.move(path, "it is no share"); err != nil {
 					return err
@@ -138,10 +158,28 @@ func (c *check) buckets(ctx context.Context) error {
 	})
 }
 
+// lodged says whether the next start writes the file of a share, so that what
+// stands there now does not matter.
+func (c *check) lodged(si caps.StorageIndex, n storage.ShareNumber) bool {
+	if c.x == nil || c.o.Repair || c.o.Rebuild {
+		return false
+	}
+	b, err := c.x.lodging(string(shareKey(si, n)))
+	return err == nil && len(b) > 0
+}
+
 // indexed compares the index with a share.
 func (c *check) indexed(path string, h *header) error {
 	if c.x == nil {
 		return nil
+	}
+	if c.fill {
+		if c.page = append(c.page, h); len(c.page) < rebuildPage {
+			return nil
+		}
+		err := c.s.addMissing(c.x, c.page)
+		c.page = c.page[:0]
+		return err
 	}
 	key, value, what := shareKey(h.si, h.number), shareValue(h), ""
 	err := c.x.db.View(func(tx *bolt.Tx) error {

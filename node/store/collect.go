@@ -280,13 +280,19 @@ func (s *Store) removeBucket(si caps.StorageIndex) (freed Freed, err error) {
 	}
 	var gone []share
 	for _, sh := range shares {
+		if s.index.isLodged(shareKey(si, sh.n)) {
+			// Once the index has no bytes of it, its file decides.
+			if err := s.lay(); err != nil {
+				return freed, err
+			}
+		}
 		if _, err := s.readHeader(storage.Immutable, si, sh.n); !errors.Is(err, errNewer) {
 			gone = append(gone, sh)
 		}
 	}
 	err = s.index.batch(func(tx *bolt.Tx) error {
 		for _, sh := range gone {
-			if err := s.index.intend(tx, shareKey(si, sh.n)); err != nil {
+			if err := s.index.intend(tx, shareKey(si, sh.n), nil); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,11 @@
 // in the index beforehand (see bucketIntents), and what slots hold is counted
 // again while they are served.
 //
+// Tiny shares are written in their place at once, and their bytes stand in
+// the index until one sync of the disk has done for many of them, a minute
+// at most (see lodge.go). Only if the power and the index are lost together
+// within that minute are they lost too.
+//
 // A container of Tahoe-LAFS's (see Container) may stand in a share file's
 // place: a hard link that TakeOver made. It is read as it is, and never
 // written to; whose share it holds, its name alone says.

@@ -23,8 +23,12 @@ import (
 
 // indexFormat is the format number of index.db. Format 1 lacks authorities:
 // what it has of shares and slots is read as Default's. Format 2 lacks
-// intents, so that a crash left it to be compared with all files.
-const indexFormat = 3
+// intents, so that a crash left it to be compared with all files. Format 3
+// lacks lodged shares (see lodge), and is read as it is.
+const (
+	indexFormat   = 4
+	formatIntents = 3
+)
 
 // maxLeases bounds the leases on one storage index that are kept one by one:
 // whoever may store could fill the disk with leases otherwise. Those above
@@ -73,6 +77,10 @@ type index struct {
 	mu sync.Mutex
 	// settled are the keys of intents that were carried out. Guarded by mu.
 	settled map[string]bool
+	// lodged are the keys of shares that the index lodges, with the sizes of
+	// their files, and lodgedBytes the sum of these. Guarded by mu.
+	lodged      map[string]int64
+	lodgedBytes int64
 }
 
 // A lease as it is stored: hashes of its secrets.
@@ -95,7 +103,7 @@ func openIndex(path string) (*index, error) {
 	if err != nil {
 		return nil, openError(err)
 	}
-	x := &index{db: db, sum: sum, settled: map[string]bool{}}
+	x := &index{db: db, sum: sum, settled: map[string]bool{}, lodged: map[string]int64{}}
 	x.commits = commits{db: db, each: x.clearIntents}
 	if err := x.start(); err != nil {
 		db.Close()
@@ -157,7 +165,7 @@ func (x *index) start() error {
 			if format > indexFormat {
 				return fmt.Errorf("the storage directory was %w", errNewer)
 			}
-			older = format < indexFormat
+			older = format < formatIntents
 		}
 		for _, name := range [][]byte{bucketShares, bucketLeases, bucketSlots, bucketIntents} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -210,10 +218,11 @@ func shareValue(h *header) []byte {
 	return binary.BigEndian.AppendUint32(b, uint32(h.who))
 }
 
-// addShare notes a share that is about to have its name, and its lease.
-func (x *index) addShare(h *header, l lease, now time.Time) error {
+// addShare notes a share that is about to have its name, and its lease. whole
+// are the bytes of its file, if it is to be lodged, else nil.
+func (x *index) addShare(h *header, l lease, now time.Time, whole []byte) error {
 	return x.batch(func(tx *bolt.Tx) error {
-		if err := x.intend(tx, shareKey(h.si, h.number)); err != nil {
+		if err := x.intend(tx, shareKey(h.si, h.number), whole); err != nil {
 			return err
 		}
 		if err := tx.Bucket(bucketShares).Put(shareKey(h.si, h.number), shareValue(h)); err != nil {
@@ -256,14 +265,20 @@ func (t slotTotals) value() []byte {
 
 // dropShare forgets a share that did not get its name.
 func (x *index) dropShare(si caps.StorageIndex, n storage.ShareNumber) error {
-	return x.batch(func(tx *bolt.Tx) error { return forgetShare(tx, si, n) })
+	return x.batch(func(tx *bolt.Tx) error {
+		// What it may have lodged goes too.
+		if err := x.intend(tx, shareKey(si, n), nil); err != nil {
+			return err
+		}
+		return forgetShare(tx, si, n)
+	})
 }
 
 // addSlot notes a slot that is about to have its first record, and its
 // lease, if l is not nil.
 func (x *index) addSlot(t slotTotals, l *lease, now time.Time) error {
 	return x.batch(func(tx *bolt.Tx) error {
-		if err := x.intend(tx, t.si[:]); err != nil {
+		if err := x.intend(tx, t.si[:], nil); err != nil {
 			return err
 		}
 		if err := tx.Bucket(bucketSlots).Put(t.si[:], t.value()); err != nil || l == nil {
@@ -276,7 +291,7 @@ func (x *index) addSlot(t slotTotals, l *lease, now time.Time) error {
 // dropSlot forgets a slot whose record is about to go, or never came.
 func (x *index) dropSlot(si caps.StorageIndex) error {
 	return x.batch(func(tx *bolt.Tx) error {
-		if err := x.intend(tx, si[:]); err != nil {
+		if err := x.intend(tx, si[:], nil); err != nil {
 			return err
 		}
 		return tx.Bucket(bucketSlots).Delete(si[:])

@@ -16,7 +16,8 @@ import (
 // bucketIntents: the key of bucketShares or bucketSlots of each entry that
 // was made before its file had its name, or whose file is about to lose it.
 // Only these may differ from the files after a crash, so that a start looks
-// at them and not at all shares. Keys of what went well are taken away with
+// at them and not at all shares. The value is empty, or the bytes of a file
+// that may not be on the disk (see lodge). Keys of what went well are taken away with
 // the next commit, which costs nothing of its own.
 var bucketIntents = []byte("intents")
 
@@ -53,12 +54,13 @@ func (x *index) clearIntents(tx *bolt.Tx) error {
 	return nil
 }
 
-// intend notes that the file of key is about to get or lose its name.
-func (x *index) intend(tx *bolt.Tx, key []byte) error {
+// intend notes that the file of key is about to get or lose its name. whole
+// are its bytes, if it is to be lodged.
+func (x *index) intend(tx *bolt.Tx, key, whole []byte) error {
 	x.mu.Lock()
 	delete(x.settled, string(key))
 	x.mu.Unlock()
-	return tx.Bucket(bucketIntents).Put(key, nil)
+	return tx.Bucket(bucketIntents).Put(key, whole)
 }
 
 // carriedOut says that the index agrees with the files about key, durably.
@@ -113,13 +115,18 @@ func (s *Store) recover(x *index) error {
 
 // settle decides about intents by the files.
 func (s *Store) settle(x *index, tx *bolt.Tx, keys [][]byte) error {
+	lodged := false
 	for _, k := range keys {
 		x.sum.countKey(tx, k, -1)
 		var err error
-		switch len(k) {
-		case 17:
+		if b := tx.Bucket(bucketIntents).Get(k); len(b) > 0 {
+			lodged, err = true, s.settleLodged(k, b)
+		}
+		switch {
+		case err != nil:
+		case len(k) == 17:
 			err = s.settleShare(tx, k, caps.StorageIndex(k[:16]), storage.ShareNumber(k[16]))
-		case 16:
+		case len(k) == 16:
 			err = s.settleSlot(tx, caps.StorageIndex(k))
 		}
 		if err != nil {
@@ -129,6 +136,10 @@ func (s *Store) settle(x *index, tx *bolt.Tx, keys [][]byte) error {
 		if err := tx.Bucket(bucketIntents).Delete(k); err != nil {
 			return err
 		}
+	}
+	if lodged {
+		// Before the index forgets what it lodged.
+		return syncAll(s.cfg.Dir)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -72,7 +73,7 @@ func TestIntents(t *testing.T) {
 	now := s.cfg.Now()
 	for _, si := range []caps.StorageIndex{named, unnamed} {
 		h := header{kind: storage.Immutable, si: si, length: 5}
-		if err := s.index.addShare(&h, lease{}, now); err != nil {
+		if err := s.index.addShare(&h, lease{}, now, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,7 +110,7 @@ func TestIntents(t *testing.T) {
 func TestNoWalk(t *testing.T) {
 	s := mustOpen(t, Config{Dir: t.TempDir()})
 	for i := range byte(20) {
-		mustPut(t, s, caps.StorageIndex{i}, 0, "content")
+		mustPut(t, s, caps.StorageIndex{i}, 0, strings.Repeat("x", tinyShare+1))
 	}
 	if _, _, _, intents := entries(t, s); intents > 2 {
 		t.Errorf("the index has %d intents beside other commits, want those of the last alone", intents)

@@ -45,12 +45,15 @@ func TestSickDisk(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		write, sync error
+		size        int
 		want        error
 	}{
-		{"full at write", syscall.ENOSPC, nil, storage.ErrNoSpace},
-		{"full at sync", nil, &os.PathError{Err: syscall.ENOSPC}, storage.ErrNoSpace},
-		{"over quota", syscall.EDQUOT, nil, storage.ErrNoSpace},
-		{"broken", nil, syscall.EIO, storage.ErrBroken},
+		{"full at write", syscall.ENOSPC, nil, tinyShare + 1, storage.ErrNoSpace},
+		{"full at write of a tiny share", syscall.ENOSPC, nil, 100, storage.ErrNoSpace},
+		{"full at sync", nil, &os.PathError{Err: syscall.ENOSPC}, tinyShare + 1, storage.ErrNoSpace},
+		{"over quota", syscall.EDQUOT, nil, tinyShare + 1, storage.ErrNoSpace},
+		{"over quota with a tiny share", syscall.EDQUOT, nil, 100, storage.ErrNoSpace},
+		{"broken", nil, syscall.EIO, tinyShare + 1, storage.ErrBroken},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -65,11 +68,12 @@ func TestSickDisk(t *testing.T) {
 				return sick{f, tt.write, tt.sync}, err
 			}
 			si, secret, lease := caps.StorageIndex{9}, storage.GenerateUploadSecret(), &storage.LeaseSecrets{}
+			data := make([]byte, tt.size)
 			try := func() error {
-				if a, err := s.Allocate(t.Context(), si, []storage.ShareNumber{0}, 100, secret, lease); err != nil || len(a.Allocated) != 1 {
+				if a, err := s.Allocate(t.Context(), si, []storage.ShareNumber{0}, int64(len(data)), secret, lease); err != nil || len(a.Allocated) != 1 {
 					t.Fatalf("Allocate: got %+v, %v", a, err)
 				}
-				_, err := s.Write(t.Context(), si, 0, secret, 0, make([]byte, 100))
+				_, err := s.Write(t.Context(), si, 0, secret, 0, data)
 				return err
 			}
 			if err := try(); !errors.Is(err, tt.want) {

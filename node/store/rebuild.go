@@ -75,18 +75,14 @@ func (s *Store) walk(f func(*header) error) error {
 }
 
 func (s *Store) walkBucket(si caps.StorageIndex, f func(*header) error) error {
-	held, newer, err := s.list(si)
+	held, newer, err := s.headers(si)
 	if err != nil {
 		return err
 	}
 	if len(newer) > 0 {
 		return fmt.Errorf("a share file in the storage directory was %w", errNewer)
 	}
-	for n := range held {
-		h, err := s.readHeader(storage.Immutable, si, n)
-		if err != nil {
-			return err
-		}
+	for _, h := range held {
 		if err := f(h); err != nil {
 			return err
 		}

@@ -99,6 +99,18 @@ func (s *Store) settled(si caps.StorageIndex) (held, newer map[storage.ShareNumb
 // later format, which may be neither read nor replaced. A file with a broken
 // header is in neither: its share may be uploaded again.
 func (s *Store) list(si caps.StorageIndex) (held, newer map[storage.ShareNumber]bool, err error) {
+	headers, newer, err := s.headers(si)
+	if headers != nil {
+		held = make(map[storage.ShareNumber]bool, len(headers))
+		for n := range headers {
+			held[n] = true
+		}
+	}
+	return held, newer, err
+}
+
+// headers is list with what the files say.
+func (s *Store) headers(si caps.StorageIndex) (held map[storage.ShareNumber]*header, newer map[storage.ShareNumber]bool, err error) {
 	entries, err := os.ReadDir(s.bucketDir(si))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -106,15 +118,15 @@ func (s *Store) list(si caps.StorageIndex) (held, newer map[storage.ShareNumber]
 	if err != nil {
 		return nil, nil, s.fault("list a bucket", err)
 	}
-	held, newer = map[storage.ShareNumber]bool{}, map[storage.ShareNumber]bool{}
+	held, newer = map[storage.ShareNumber]*header{}, map[storage.ShareNumber]bool{}
 	for _, e := range entries {
 		n, ok := parseNumber(e.Name())
 		if !ok {
 			continue
 		}
-		switch _, err := s.readHeader(storage.Immutable, si, n); {
+		switch h, err := s.readHeader(storage.Immutable, si, n); {
 		case err == nil:
-			held[n] = true
+			held[n] = h
 		case errors.Is(err, errNewer):
 			newer[n] = true
 		case errors.Is(err, errHeader), errors.Is(err, fs.ErrNotExist):

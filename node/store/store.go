@@ -56,6 +56,16 @@ type Store struct {
 	free func(dir string) (int64, error)
 	// boot tells one run of the machine from others, see bootID.
 	boot func() string
+	// syncDisk syncs all that was written to the file system of disk, which
+	// is the storage directory. A fault is told once. A field like those.
+	syncDisk func(disk *os.File) error
+	disk     *os.File
+	// laying: somebody lays down what the index lodges, in background.
+	laying     atomic.Bool
+	background sync.WaitGroup
+	layMu      sync.Mutex
+	// layEach: the disk did not take all that is lodged. Guarded by layMu.
+	layEach bool
 
 	// slots lets one request at a time work on a slot.
 	slots indexLocks
@@ -138,11 +148,18 @@ func Open(cfg Config) (*Store, error) {
 			return nil, fmt.Errorf("make the storage directory: %w", reason(err))
 		}
 	}
+	// It is told of faults from here on.
+	var err error
+	if s.disk, err = os.Open(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("open the storage directory: %w", reason(err))
+	}
 	if err := s.openIndex(); err != nil {
+		s.disk.Close()
 		return nil, err
 	}
 	if err := s.start(); err != nil {
 		s.index.db.Close()
+		s.disk.Close()
 		return nil, err
 	}
 	return s, nil
@@ -155,7 +172,7 @@ func newStore(cfg Config) *Store {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, accounts: map[Authority]*account{}, free: freeSpace, open: openFile, boot: bootID}
+	return &Store{cfg: cfg, uploads: map[uploadKey]*upload{}, touched: map[caps.StorageIndex]slotTotals{}, accounts: map[Authority]*account{}, free: freeSpace, open: openFile, boot: bootID, syncDisk: syncDisk}
 }
 
 // openIndex replaces an index that is broken.
@@ -245,6 +262,7 @@ func (s *Store) Run(ctx context.Context) error {
 // up again where it matters.
 func (s *Store) tend() {
 	_ = s.flush()
+	s.layLater()
 	s.markMu.Lock()
 	due := s.cfg.Now().Sub(s.markAt) >= markEvery
 	s.markMu.Unlock()
@@ -263,9 +281,11 @@ func (s *Store) Close() error {
 		_ = s.fault("note the unfinished uploads", err)
 	}
 	s.collector.save()
-	err := errors.Join(s.flush(), s.raiseMark())
+	s.background.Wait()
+	defer s.disk.Close()
+	err := errors.Join(s.flush(), s.lay(), s.raiseMark())
 	if err != nil {
-		// The next Open shall look at all files.
+		// The next Open shall look at what was under way.
 		return errors.Join(err, s.index.db.Close())
 	}
 	return s.index.close()

@@ -350,7 +350,7 @@ func (t *taking) addLeases(shares []Takeover) error {
 	return t.s.index.db.Update(func(tx *bolt.Tx) error {
 		// What a crash leaves named is found by these.
 		for _, k := range t.keys(shares) {
-			if err := t.s.index.intend(tx, k); err != nil {
+			if err := t.s.index.intend(tx, k, nil); err != nil {
 				return err
 			}
 		}

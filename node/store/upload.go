@@ -237,6 +237,11 @@ func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, er
 	if len(have) > maxParts {
 		return nil, storage.ErrBusy
 	}
+	if len(u.have) == 0 && int64(len(data)) == u.size && s.index.lodges(u.size) {
+		if stored, err := s.storeTiny(u, data); stored || err != nil {
+			return nil, err
+		}
+	}
 	f, err := s.open(s.incoming(u.key))
 	if err != nil {
 		return nil, err
@@ -275,7 +280,7 @@ func (s *Store) finish(u *upload, f file) error {
 	if err := os.Chtimes(from, fileDay(now), fileDay(now)); err != nil {
 		return err
 	}
-	bucket := filepath.Dir(to)
+	bucket, key := filepath.Dir(to), shareKey(u.key.si, u.key.n)
 	defer s.keep.share(u.key.si)()
 	defer s.naming.share(u.key.si)()
 	s.mu.Lock()
@@ -286,7 +291,7 @@ func (s *Store) finish(u *upload, f file) error {
 	var before errgroup.Group
 	before.Go(f.Sync)
 	before.Go(func() error { return s.mkBucket(bucket) })
-	before.Go(func() error { return s.index.addShare(&h, l, now) })
+	before.Go(func() error { return s.index.addShare(&h, l, now, nil) })
 	err := before.Wait()
 	if err == nil {
 		err = durable.Rename(from, to)
@@ -294,14 +299,14 @@ func (s *Store) finish(u *upload, f file) error {
 	if err != nil {
 		return errors.Join(err, s.unname(u.key))
 	}
-	s.index.carriedOut(shareKey(u.key.si, u.key.n))
-	for _, dir := range []string{bucket, filepath.Dir(bucket), s.sharesDir(), s.incomingDir()} {
-		// A time that shows more than the day is no reason to refuse the
-		// share.
-		if err := os.Chtimes(dir, fileDay(now), fileDay(now)); err != nil {
-			s.cfg.Log.Warn("a directory's time can not be set", "error", reason(err))
-		}
-	}
+	s.index.carriedOut(key)
+	s.setDay(fileDay(now), bucket, filepath.Dir(bucket), s.sharesDir(), s.incomingDir())
+	s.whole(u)
+	return nil
+}
+
+// whole ends an upload whose share is there, and counts it. u.mu is held.
+func (s *Store) whole(u *upload) {
 	s.forget(u)
 	s.mu.Lock()
 	s.shares++
@@ -309,7 +314,16 @@ func (s *Store) finish(u *upload, f file) error {
 	s.account(u.who).Shares++
 	s.account(u.who).Disk += cost(u.size)
 	s.mu.Unlock()
-	return nil
+}
+
+// setDay sets the times of directories. One that shows more than the day is
+// no reason to refuse what was written.
+func (s *Store) setDay(day time.Time, dirs ...string) {
+	for _, dir := range dirs {
+		if err := os.Chtimes(dir, day, day); err != nil {
+			s.cfg.Log.Warn("a directory's time can not be set", "error", reason(err))
+		}
+	}
 }
 
 // mkBucket makes the directory of a bucket, durably.
