@@ -7,6 +7,8 @@ import (
 	"net/url"
 
 	"github.com/spf13/cobra"
+
+	"lafs/node/dirnode"
 )
 
 func (a *app) mvCommand() *cobra.Command {
@@ -40,6 +42,9 @@ func (a *app) mv(ctx context.Context, find *finder, from, to string) error {
 	if !ok {
 		return errors.New("a cap or an alias has no name that could be moved; give a path below it")
 	}
+	if dst.below(src) {
+		return dirnode.ErrIntoItself
+	}
 	newDir, newName, _ := dst.parent()
 	n := a.running()
 	q := url.Values{"t": {"relink"}, "from_name": {oldName}, "to_name": {newName}, "replace": {"only-files"}}
@@ -55,6 +60,21 @@ func (a *app) mv(ctx context.Context, find *finder, from, to string) error {
 	}
 	_, err = n.ask(ctx, "POST", oldDir.url()+"?"+q.Encode(), nil, maxCap)
 	return err
+}
+
+// below tells whether p is written as a place below q.
+func (p place) below(q place) bool {
+	if p.cap != q.cap || len(p.names) <= len(q.names) {
+		return false
+	}
+	for i, name := range q.names {
+		a, errA := dirnode.Normalize(name)
+		b, errB := dirnode.Normalize(p.names[i])
+		if a != b || errA != nil || errB != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // pair reads the two paths of mv and ln. The second always has a name.

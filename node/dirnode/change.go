@@ -110,6 +110,11 @@ func (t *Tree) moveAcross(ctx context.Context, fromDir caps.Cap, from string, to
 	if err != nil {
 		return err
 	}
+	if moved, ok := identify(e.Child.Cap()); ok {
+		if into, _ := identify(toDir); moved == into {
+			return ErrIntoItself
+		}
+	}
 	if _, err := t.Link(ctx, toDir, to, e.Child, r, e.Metadata); err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ var (
 	// ErrMustBeImmutable: an immutable directory holds only what cannot
 	// change.
 	ErrMustBeImmutable = errors.New("only what cannot change may be in an immutable directory")
+	// ErrIntoItself: nothing else would lead to the directory.
+	ErrIntoItself = errors.New("a directory cannot be moved into itself")
 	// ErrName: no child may have that name.
 	ErrName = errors.New("not a name for a child")
 	// ErrMetadata: the metadata are not a JSON object.

@@ -281,6 +281,19 @@ func TestMoveLeavesOthers(t *testing.T) {
 	}
 }
 
+// Moved into itself, a directory could not be found any more.
+func TestMoveIntoItself(t *testing.T) {
+	_, tree := newTree(t)
+	a, b := mkdir(t, tree), mkdir(t, tree)
+	link(t, tree, a, "b", child(t, b))
+	if err := tree.Move(t.Context(), a, "b", b, "x", dirnode.Always); !errors.Is(err, dirnode.ErrIntoItself) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := tree.Get(t.Context(), a, "b"); err != nil {
+		t.Errorf("Get: %v", err)
+	}
+}
+
 func TestMoveErrors(t *testing.T) {
 	_, tree := newTree(t)
 	ctx := t.Context()

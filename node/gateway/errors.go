@@ -37,6 +37,7 @@ var statuses = []struct {
 	{dirnode.ErrReadOnly, http.StatusBadRequest},
 	{dirnode.ErrMustBeReadOnly, http.StatusBadRequest},
 	{dirnode.ErrMustBeImmutable, http.StatusBadRequest},
+	{dirnode.ErrIntoItself, http.StatusBadRequest},
 	{dirnode.ErrName, http.StatusBadRequest},
 	{dirnode.ErrMetadata, http.StatusBadRequest},
 	{grid.ErrNotAFile, http.StatusBadRequest},
