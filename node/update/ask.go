@@ -45,10 +45,17 @@ type round struct {
 	// many answers without error are worth going on with.
 	enough func([]*answer) bool
 	least  int
+	// hope is how many are worth being patient for, if it is more than least.
+	hope int
 }
 
+// hopeGrace is how long hope is waited for at the least: the way to some
+// servers may be new, and that to others not.
+const hopeGrace = 5 * time.Second
+
 // ask sends a round and returns the answers when they are enough; else when
-// all came, or at least least and some time has passed. Requests that are
+// all came, or at least least and some time has passed: not much once there
+// are hope. Requests that are
 // left behind go on in the background.
 func (e *Engine) ask(ctx context.Context, r round) []*answer {
 	start := time.Now()
@@ -67,7 +74,7 @@ func (e *Engine) ask(ctx context.Context, r round) []*answer {
 	}
 	var out []*answer
 	var grace <-chan time.Time
-	good := 0
+	good, patient := 0, false
 	for len(waiting) > 0 {
 		select {
 		case a := <-came:
@@ -88,11 +95,15 @@ func (e *Engine) ask(ctx context.Context, r round) []*answer {
 		if good < r.least {
 			continue
 		}
-		if e.allSuspect(waiting) {
+		if good >= r.hope && e.allSuspect(waiting) {
 			return out
 		}
-		if grace == nil {
-			t := time.NewTimer(max(leastGrace, time.Since(start)))
+		if grace == nil || patient && good >= r.hope {
+			d := max(leastGrace, time.Since(start))
+			if patient = good < r.hope; patient {
+				d = max(hopeGrace, 4*d)
+			}
+			t := time.NewTimer(d)
 			defer t.Stop()
 			grace = t.C
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"lafs/shares/agree"
 	"lafs/shares/hashes"
@@ -78,6 +79,22 @@ func (l *layout) complete() error {
 		l.list.Before = l.before.list
 	}
 	return nil
+}
+
+// readable is how many servers hold k shares together, whichever they are.
+func (l *layout) readable() int {
+	var slots []int
+	for _, v := range l.voters {
+		slots = append(slots, len(v.shares))
+	}
+	slices.Sort(slots)
+	sum := 0
+	for i, n := range slots {
+		if sum += n; sum >= l.needed {
+			return i + 1
+		}
+	}
+	return len(slots)
 }
 
 // marshal writes what is signed: the magic, k, N, the number of voters in

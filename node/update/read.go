@@ -251,14 +251,14 @@ func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter) *vi
 	// What is chosen while the servers are asked need not be in their answers.
 	oldest := o.oldest()
 	var servers []grid.Server
-	least := 1
+	least, hope := 1, 0
 	if l != nil {
-		servers, least = e.servers(l), l.quorums.Read
+		servers, least, hope = e.servers(l), l.quorums.Read, l.readable()
 	} else {
 		servers = e.candidates(o.si)
 		least = len(servers)/2 + 1
 	}
-	v := e.follow(ctx, o, w, l, servers, least, func(v *view) bool {
+	v := e.follow(ctx, o, w, l, servers, least, hope, func(v *view) bool {
 		return v.settled() && v.newest() >= oldest && v.foreignDone()
 	})
 	if v.layout == nil {
@@ -275,13 +275,13 @@ func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter) *vi
 
 // follow reads from servers, and then, as long as that is not enough, from
 // those of the newer placement lists that they tell of. w is that of look.
-func (e *Engine) follow(ctx context.Context, o *object, w *caps.MutableWriter, l *layout, servers []grid.Server, least int, enough func(*view) bool) *view {
+func (e *Engine) follow(ctx context.Context, o *object, w *caps.MutableWriter, l *layout, servers []grid.Server, least, hope int, enough func(*view) bool) *view {
 	var answers []*answer
 	var v *view
 	var asked []grid.Server
 	for len(servers) > 0 {
 		asked = append(asked, servers...)
-		more := e.ask(ctx, round{si: o.si, servers: servers, least: min(least, len(servers)),
+		more := e.ask(ctx, round{si: o.si, servers: servers, least: min(least, len(servers)), hope: min(hope, len(servers)),
 			request: func(i int) storage.SlotRequest {
 				read := storage.SlotRequest{Message: agree.Read{}, Fetch: firstFetch}
 				if w != nil {
@@ -299,7 +299,7 @@ func (e *Engine) follow(ctx context.Context, o *object, w *caps.MutableWriter, l
 		if ctx.Err() != nil || v.layout == nil || enough(v) {
 			break
 		}
-		servers, least = nil, 1
+		servers, least, hope = nil, 1, 0
 		for _, newer := range []*layout{v.layout, v.next} {
 			if newer == nil {
 				continue
