@@ -121,7 +121,7 @@ func (e *Engine) request(r round, req storage.SlotRequest, s grid.Server) *answe
 	case !e.begin(s.ID):
 		a.err = storage.ErrUnreachable
 	default:
-		ctx, cancel := context.WithTimeout(e.ctx, askTimeout)
+		ctx, cancel := context.WithTimeout(e.ctx, timeFor(&req))
 		defer cancel()
 		a.SlotAnswer, a.err = s.Slots.Slot(ctx, r.si, req)
 		e.end(s.ID, a.err)
@@ -130,6 +130,17 @@ func (e *Engine) request(r round, req storage.SlotRequest, s grid.Server) *answe
 		r.look(a)
 	}
 	return a
+}
+
+// timeFor is how long a request may take.
+func timeFor(req *storage.SlotRequest) time.Duration {
+	bytes := req.Fetch
+	for _, set := range []map[storage.ShareNumber][]byte{req.Shares, req.Base} {
+		for _, data := range set {
+			bytes += int64(len(data))
+		}
+	}
+	return askTimeout + time.Duration(bytes/leastRate)*time.Second
 }
 
 // peer returns what is remembered of a server. The caller holds mu.

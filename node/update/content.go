@@ -285,10 +285,10 @@ func (r *partReader) fetch(ctx context.Context, offset, n int64) (out []byte, er
 // piece reads up to n bytes. The share must still be of the version that it
 // was.
 func (r *partReader) piece(ctx context.Context, offset, n int64) (storage.SlotShare, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	req := storage.SlotRequest{Message: agree.Read{}, Fetch: n, From: offset, Numbers: []storage.ShareNumber{r.number}}
+	ctx, cancel := context.WithTimeout(ctx, timeFor(&req))
 	defer cancel()
-	a, err := r.server.Slots.Slot(ctx, r.o.si, storage.SlotRequest{Message: agree.Read{}, Fetch: n, From: offset,
-		Numbers: []storage.ShareNumber{r.number}})
+	a, err := r.server.Slots.Slot(ctx, r.o.si, req)
 	if err != nil {
 		return storage.SlotShare{}, err
 	}

@@ -17,6 +17,9 @@ const (
 	// askTimeout is for one request. Over Tor an answer may take tens of
 	// seconds; nothing waits that long for one server of many.
 	askTimeout = 45 * time.Second
+	// leastRate is what a way through Tor carries at the least, in bytes a
+	// second: a large share has that much more time.
+	leastRate = 32 << 10
 	// leastGrace is how long an operation that could go on waits for more
 	// answers at the least; else as long again as it has waited.
 	leastGrace = 20 * time.Millisecond

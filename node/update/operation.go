@@ -412,7 +412,7 @@ func (e *Engine) learn(op *operation, v *version, b agree.Ballot) {
 					return
 				}
 				req := (&operation{e: e, o: op.o, w: op.w, l: l, servers: servers}).install(i, agree.Learn{Version: v.id, Ballot: b}, with, l)
-				ctx, cancel := context.WithTimeout(e.ctx, askTimeout)
+				ctx, cancel := context.WithTimeout(e.ctx, timeFor(&req))
 				a, err := s.Slots.Slot(ctx, op.o.si, req)
 				cancel()
 				e.end(s.ID, err)
