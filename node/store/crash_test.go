@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 		run, _ := strconv.ParseUint(os.Getenv("LAFS_TEST_CRASH_RUN"), 10, 64)
 		loadSlots(dir, run)
 	}
+	store.CollectUntilKilled()
 	os.Exit(m.Run())
 }
 

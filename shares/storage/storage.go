@@ -78,8 +78,9 @@ type Server interface {
 	// Allocate reserves space for shares of exactly size bytes, at least 1,
 	// in the bucket si and records a lease on the bucket, for the shares it
 	// already holds as well. Reserved shares are not visible to Shares and
-	// Read before they are whole, and are dropped after 30 minutes without a
-	// write.
+	// Read before they are whole. Each lives at least until 30 minutes after
+	// its last write, or its allocation, if the server does not restart, and
+	// is dropped some time after that.
 	Allocate(ctx context.Context, si caps.StorageIndex, shares []ShareNumber, size int64, upload *UploadSecret, lease *LeaseSecrets) (Allocation, error)
 
 	// Write puts data at offset of an allocated share and returns the ranges
