@@ -23,6 +23,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -173,6 +174,7 @@ type Grid struct {
 	slots  chan struct{}
 
 	repairs chan struct{} // holds the repair under way
+	fresh   atomic.Bool   // the latest upload went well and found nothing of its file
 
 	mu      sync.Mutex
 	closed  bool                                // guarded by mu

@@ -69,6 +69,9 @@ func (u *upload) askOthers(ctx context.Context) (bool, error) {
 	u.g.cfg.Log.Info("another upload of the same file is under way; asking again", "file", u.si, "after", delay)
 	u.waits++
 	u.waited += delay
+	if u.beforeWait != nil {
+		u.beforeWait()
+	}
 	if !pause(ctx, delay) {
 		return false, ctx.Err()
 	}

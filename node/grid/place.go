@@ -37,6 +37,8 @@ type upload struct {
 	saved     int64        // bytes of shares that an earlier upload had sent
 	sentBytes int64        // of whole
 
+	beforeWait func() // unless nil, called before place waits for long
+
 	waits  int           // how often it has waited for other uploads of the file
 	waited time.Duration // how long
 }

@@ -25,6 +25,13 @@ type push struct {
 	started time.Time
 	moved   chan struct{} // gets a value when a share has become whole
 	waited  time.Duration // time that the encoder stood still for a server
+	cancel  context.CancelFunc
+	in      *input // the source; nil before first
+	done    int    // segments that were encoded and fed
+	stopped bool
+	// plaintext is where segments are read into.
+	plaintext []byte
+	early     int // segments that do not wait for servers to agree
 
 	mu    sync.Mutex
 	acked int64 // guarded by mu; bytes that servers have acknowledged
@@ -37,20 +44,30 @@ type push struct {
 // cap is nil if the pass was broken off to plan again.
 func (u *upload) push(ctx context.Context, enc *immutable.Encoder, lay placement.Layout) (*caps.CHK, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	p := &push{u: u, account: u.g.account(), byShare: make(map[int][]*stream), moved: make(chan struct{}, 1), started: time.Now()}
+	p := u.newPush(ctx, cancel, lay)
+	err := p.first(ctx, enc)
+	var cap *caps.CHK
+	if err == nil {
+		cap, err = p.others(ctx, enc)
+	}
+	return p.end(cap, err)
+}
+
+// newPush prepares a pass, which lasts as long as ctx; cancel ends that.
+func (u *upload) newPush(ctx context.Context, cancel context.CancelFunc, lay placement.Layout) *push {
+	p := &push{u: u, account: u.g.account(), cancel: cancel, byShare: make(map[int][]*stream), moved: make(chan struct{}, 1), started: time.Now()}
 	for i, send := range lay.Send {
 		if len(send) > 0 {
 			p.addQueue(ctx, u.cands[i], send)
 		}
 	}
-	cap, err := p.run(ctx, enc)
-	cancel()
-	p.workers.Wait()
-	for _, q := range p.queues {
-		q.clear()
-		q.note()
-	}
-	u.saved += p.saved
+	return p
+}
+
+// end notes what became of the pass, which gave cap and err.
+func (p *push) end(cap *caps.CHK, err error) (*caps.CHK, error) {
+	p.stop()
+	p.u.saved += p.saved
 	early := errors.Is(err, errReplan)
 	if err != nil && !early {
 		return nil, err
@@ -59,6 +76,20 @@ func (u *upload) push(ctx context.Context, enc *immutable.Encoder, lay placement
 		p.settle(q, early)
 	}
 	return cap, nil
+}
+
+// stop ends the senders and gives back what they held.
+func (p *push) stop() {
+	p.stopped = true
+	p.cancel()
+	p.workers.Wait()
+	for _, q := range p.queues {
+		q.clear()
+		q.note()
+	}
+	if p.in != nil {
+		p.in.Close()
+	}
 }
 
 // errReplan ends a pass that can no longer make the upload happy: shares
@@ -101,44 +132,87 @@ func (p *push) addQueue(ctx context.Context, c *candidate, send []int) {
 	p.queues = append(p.queues, q)
 }
 
-func (p *push) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, error) {
-	in, err := openInput(ctx, p.u.src)
-	if err != nil {
-		return nil, err
+// first encodes and feeds the shares' headers and the first segment, and more
+// of them where they go early and there is memory.
+func (p *push) first(ctx context.Context, enc *immutable.Encoder) (err error) {
+	if p.in, err = openInput(ctx, p.u.src); err != nil {
+		return err
 	}
-	defer in.Close()
 	header := enc.Header()
 	if err := p.feedAll(ctx, func(int) []byte { return header }, int64(len(header)), false); err != nil {
-		return nil, err
+		return err
 	}
-	size, segment := p.u.src.Size(), enc.SegmentSize()
-	plaintext := make([]byte, min(size, segment))
-	last := enc.NumSegments() - 1
-	seen := 0 // failed servers that were looked at
-	for s := 0; s <= last; s++ {
-		part := plaintext[:min(segment, size-int64(s)*segment)]
-		if err := in.fill(part); err != nil {
-			return nil, err
+	for p.done == 0 || p.done < p.early {
+		if err := p.segment(ctx, enc, p.done > 0); err != nil {
+			if errors.Is(err, errNoMemory) {
+				break
+			}
+			return err
 		}
+	}
+	if p.early > 0 {
+		p.flush()
+	}
+	for _, q := range p.queues {
+		q.mu.Lock()
+		q.early = false
+		q.mu.Unlock()
+	}
+	return nil
+}
+
+// errNoMemory is a segment that finds no memory at once.
+var errNoMemory = errors.New("no memory at present")
+
+// segment reads the next segment of the source, and encodes and feeds it; only
+// if there is memory at once, where it is not needed.
+func (p *push) segment(ctx context.Context, enc *immutable.Encoder, optional bool) (err error) {
+	size, segment := p.u.src.Size(), enc.SegmentSize()
+	if p.plaintext == nil {
+		p.plaintext = make([]byte, min(size, segment))
+	}
+	part := p.plaintext[:min(segment, size-int64(p.done)*segment)]
+	cost := int64(len(part)) / int64(p.u.opts.Needed) * int64(p.u.opts.Total)
+	var h *hold
+	if optional {
+		if h = p.account.tryTake(cost, 1); h == nil {
+			return errNoMemory
+		}
+	}
+	if err = p.in.fill(part); err == nil && h == nil {
+		h, err = p.reserve(ctx, cost)
+	}
+	var blocks [][]byte
+	if err == nil {
+		blocks, err = enc.Encode(part)
+	}
+	if err != nil {
+		if h != nil {
+			h.release()
+		}
+		return err
+	}
+	p.done++
+	p.feed(h, func(n int) []byte { return blocks[n] }, false)
+	return nil
+}
+
+// others does the same for all other segments and the shares' ends, and waits
+// until everything has been sent.
+func (p *push) others(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, error) {
+	seen := 0 // failed servers that were looked at
+	for p.done < enc.NumSegments() {
 		if failed := p.failures(); failed > seen {
 			seen = failed
 			if p.hopeless() {
 				return nil, errReplan
 			}
 		}
-		cost := int64(len(part)) / int64(p.u.opts.Needed) * int64(p.u.opts.Total)
-		h, err := p.reserve(ctx, cost)
-		if err != nil {
+		if err := p.segment(ctx, enc, false); err != nil {
 			return nil, err
 		}
-		blocks, err := enc.Encode(part)
-		if err != nil {
-			h.release()
-			return nil, err
-		}
-		p.feed(h, func(n int) []byte { return blocks[n] }, false)
 	}
-	if err := in.end(); err != nil {
+	if err := p.in.end(); err != nil {
 		return nil, err
 	}
 	tails, cap, err := enc.Finish()
@@ -152,17 +226,22 @@ func (p *push) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, erro
 	return cap, p.drain(ctx)
 }
 
+// flush sends unfinished pieces as they are.
+func (p *push) flush() {
+	for _, q := range p.queues {
+		for _, s := range q.streams {
+			s.flush()
+		}
+	}
+}
+
 // reserve waits for memory. While it waits, unfinished small pieces are sent
 // as they are, so that all memory in use is on its way to a server.
 func (p *push) reserve(ctx context.Context, n int64) (*hold, error) {
 	if h := p.account.tryTake(n, 1); h != nil {
 		return h, nil
 	}
-	for _, q := range p.queues {
-		for _, s := range q.streams {
-			s.flush()
-		}
-	}
+	p.flush()
 	for {
 		before := time.Now()
 		wctx, cancel := context.WithTimeout(ctx, lookEvery)
@@ -175,7 +254,9 @@ func (p *push) reserve(ctx context.Context, n int64) (*hold, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		p.dropStraggler()
+		if p.done > 0 { // what is known of servers is settled
+			p.dropStraggler()
+		}
 	}
 }
 

@@ -58,6 +58,8 @@ type queue struct {
 	inFlight int     // guarded by mu; writes that count for the window
 	owed     int64   // guarded by mu; bytes in waiting and in flight
 	window   int     // guarded by mu
+	gated    bool    // guarded by mu; the server has not agreed yet: only early writes go
+	early    bool    // guarded by mu; so are those that are put now
 	err      error   // guarded by mu; why the server was given up
 }
 
@@ -80,6 +82,7 @@ type write struct {
 	offset int64
 	data   []byte
 	holds  []*hold
+	early  bool // it asks for the share's space itself
 }
 
 func (w *write) release() {
@@ -135,6 +138,7 @@ func (q *queue) put(w write) {
 		w.release()
 		return
 	}
+	w.early = q.early
 	q.waiting = append(q.waiting, w)
 	q.owed += int64(len(w.data))
 	q.pump()
@@ -144,6 +148,9 @@ func (q *queue) put(w write) {
 func (q *queue) pump() {
 	for len(q.waiting) > 0 {
 		w := q.waiting[0]
+		if q.gated && !w.early {
+			return
+		}
 		counts := len(w.data) >= smallWrite
 		if counts && q.inFlight >= q.window {
 			return
@@ -154,7 +161,14 @@ func (q *queue) pump() {
 		}
 		q.p.workers.Go(func() {
 			started := time.Now()
-			err := q.send(w)
+			var err error
+			switch {
+			case !w.early:
+				err = q.send(w)
+			case !q.begin(w):
+				q.giveBack(w, counts)
+				return
+			}
 			q.finish(w, counts, time.Since(started), err)
 		})
 	}
@@ -289,6 +303,9 @@ func (q *queue) note() {
 			q.cand.begun[s.n] = true
 		}
 		delete(q.cand.missing, s.n)
+		if q.gated && s.missing != nil {
+			q.cand.missing[s.n] = s.missing // for the pass that follows
+		}
 	}
 }
 

@@ -52,6 +52,7 @@ func (g *Grid) uploadAndRest(ctx context.Context, u *upload, enc *immutable.Enco
 		if cap, err = u.run(work, enc); err == nil {
 			res = u.result(cap)
 		}
+		g.noteFresh(res)
 		u.abandonRest(done)
 		close(ended)
 	}

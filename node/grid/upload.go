@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"lafs/shares/caps"
 	"lafs/shares/immutable"
@@ -74,9 +75,7 @@ func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*Upl
 	setDefault(&opts.Needed, g.cfg.Needed)
 	setDefault(&opts.Happy, g.cfg.Happy)
 	setDefault(&opts.Total, g.cfg.Total)
-	if opts.Progress == nil {
-		opts.Progress = func(Progress) {}
-	}
+	opts.Progress = oneAtATime(opts.Progress)
 	if err := checkParams(opts.Needed, opts.Happy, opts.Total); err != nil {
 		return nil, err
 	}
@@ -108,9 +107,11 @@ func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*Upl
 	defer u.abandonRest(unlock)
 	cap, err := u.run(ctx, enc)
 	if err != nil {
+		g.noteFresh(nil)
 		return nil, err
 	}
 	r := u.result(cap)
+	g.noteFresh(r)
 	opts.Progress(Progress{Phase: "stored", Done: size, Total: size, Saved: r.Saved})
 	return r, nil
 }
@@ -129,6 +130,19 @@ func uploadLiteral(src Source, size int64) (*UploadResult, error) {
 		return nil, ErrSourceChanged
 	}
 	return &UploadResult{Cap: caps.NewLIT(data), Sharemap: map[int][]string{}}, nil
+}
+
+// oneAtATime returns tell, which may be nil, for several goroutines.
+func oneAtATime(tell func(Progress)) func(Progress) {
+	if tell == nil {
+		return func(Progress) {}
+	}
+	var mu sync.Mutex
+	return func(p Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		tell(p)
+	}
 }
 
 // key makes the file's key: from the content and the convergence secret, in
@@ -221,11 +235,27 @@ func (u *upload) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, er
 		enc = nil
 		u.cap = cap
 	}
-	for {
-		lay, err := u.place(ctx)
+	var lay placement.Layout
+	placed := false
+	if early := u.mayBegin(enc); early > 0 {
+		agreed, asked, whole, err := u.pushAtOnce(ctx, enc, early)
 		if err != nil {
 			return nil, err
 		}
+		lay, placed = asked, !agreed
+		enc, cap = nil, whole
+		if whole != nil && !u.again() {
+			return cap, nil
+		}
+	}
+	for {
+		var err error
+		if !placed {
+			if lay, err = u.place(ctx); err != nil {
+				return nil, err
+			}
+		}
+		placed = false
 		if cap != nil && sends(lay) == 0 {
 			return cap, nil // others have sent the rest
 		}

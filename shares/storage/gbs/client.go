@@ -46,6 +46,8 @@ var (
 	_ storage.Slots  = (*Client)(nil)
 	_ storage.Whole  = (*Client)(nil)
 	_ storage.Line   = (*Client)(nil)
+
+	_ storage.Beginner = (*Client)(nil)
 )
 
 // A request is what a route needs to become one of HTTP.
@@ -216,8 +218,12 @@ func (c *Client) Write(ctx context.Context, si caps.StorageIndex, n storage.Shar
 		return nil, storage.ErrBadRequest
 	}
 	h := http.Header{"Content-Range": {formatContentRange(offset, offset+int64(len(data)))}, "Content-Type": {"application/octet-stream"}}
-	status, b, err := c.call(ctx, writeShare, request{place: place{si: si, n: n}, secrets: secretsFor(upload, nil),
-		header: h, body: data, bulk: len(data) >= bulk}, http.StatusOK, http.StatusCreated)
+	return c.written(c.call(ctx, writeShare, request{place: place{si: si, n: n}, secrets: secretsFor(upload, nil),
+		header: h, body: data, bulk: len(data) >= bulk}, http.StatusOK, http.StatusCreated))
+}
+
+// written reads the answer to a write.
+func (c *Client) written(status int, b []byte, err error) ([]storage.Range, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,7 @@ var serve = map[*route]func(*call) error{
 	slotStep:      (*call).slot,
 	storeWhole:    (*call).storeAtOnce,
 	readWhole:     (*call).readAtOnce,
+	beginShare:    (*call).begin,
 }
 
 // ServeHTTP implements http.Handler.

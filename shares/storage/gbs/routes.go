@@ -54,6 +54,7 @@ var (
 	readTestWrite = &route{http.MethodPost, "/storage/v1/mutable/{si}/read-test-write", []string{enablerSecret, renewSecret, cancelSecret}, maxSlotBody, true, false}
 	slotStep      = &route{http.MethodPost, "/lafs/v1/slot/{si}", nil, maxSlotBody, true, false}
 	storeWhole    = &route{http.MethodPost, "/lafs/v1/store/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxWholeBody, true, true}
+	beginShare    = &route{http.MethodPatch, "/lafs/v1/begin/{si}/{n}", []string{renewSecret, cancelSecret, uploadSecret}, streamBody, true, true}
 	readWhole     = &route{http.MethodPost, "/lafs/v1/read/{si}", nil, maxAllocateBody, true, true}
 	addLease      = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false, true}
 )
