@@ -20,7 +20,7 @@ const ProgressType = "application/x-lafs-progress"
 
 // A Progress is how far an upload is.
 type Progress struct {
-	// Phase is "hashing", "asking", "sending" or "stored".
+	// Phase is "hashing", "asking", "sending", "waiting for Tor" or "stored".
 	Phase string `json:"phase"`
 	// Done and Total count bytes: of the file when hashing, of shares when
 	// sending.

@@ -39,6 +39,7 @@ type upload struct {
 
 	beforeWait func() // unless nil, called before place waits for long
 
+	out    outage        // waiting between passes
 	waits  int           // how often it has waited for other uploads of the file
 	waited time.Duration // how long
 }
@@ -156,6 +157,9 @@ func (u *upload) place(ctx context.Context) (placement.Layout, error) {
 		case u.asked < len(u.cands):
 			u.asked = min(len(u.cands), u.asked+2*u.opts.Total)
 		default:
+			if u.outLasts(func(d time.Duration) bool { return pause(ctx, d) }) {
+				continue
+			}
 			if going, err := u.withOthers(ctx, lay); going || err != nil {
 				if sends(lay) > 0 || err != nil {
 					return lay, err

@@ -122,7 +122,7 @@ func (p *push) worksWithout(lost *queue) bool {
 
 func (p *push) addQueue(ctx context.Context, c *candidate, send []int) {
 	qctx, cancel := context.WithCancelCause(ctx)
-	q := &queue{p: p, cand: c, ctx: qctx, cancel: cancel, window: firstWindow}
+	q := &queue{p: p, cand: c, ctx: qctx, cancel: cancel, window: firstWindow, acked: time.Now()}
 	for _, n := range send {
 		s := &stream{q: q, n: n, missing: c.missing[n]}
 		q.streams = append(q.streams, s)
@@ -297,7 +297,7 @@ const (
 // if it owes twice what the median server owes: when all are equally behind,
 // our own link is what is slow.
 func (p *push) dropStraggler() {
-	if p.waited < slowGrace+time.Since(p.started)/2 {
+	if p.waited < slowGrace+time.Since(p.started)/2 || p.isOut(nil) {
 		return
 	}
 	var worst *queue

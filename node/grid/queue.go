@@ -54,13 +54,15 @@ type queue struct {
 	cancel  context.CancelCauseFunc
 
 	mu       sync.Mutex
-	waiting  []write // guarded by mu
-	inFlight int     // guarded by mu; writes that count for the window
-	owed     int64   // guarded by mu; bytes in waiting and in flight
-	window   int     // guarded by mu
-	gated    bool    // guarded by mu; the server has not agreed yet: only early writes go
-	early    bool    // guarded by mu; so are those that are put now
-	err      error   // guarded by mu; why the server was given up
+	waiting  []write   // guarded by mu
+	inFlight int       // guarded by mu; writes that count for the window
+	owed     int64     // guarded by mu; bytes in waiting and in flight
+	window   int       // guarded by mu
+	gated    bool      // guarded by mu; the server has not agreed yet: only early writes go
+	early    bool      // guarded by mu; so are those that are put now
+	down     bool      // guarded by mu; the latest write to end did not reach the server
+	acked    time.Time // guarded by mu; when it last acknowledged something
+	err      error     // guarded by mu; why the server was given up
 }
 
 // A stream is one share on its way to one server. pending belongs to the
@@ -210,37 +212,46 @@ func isShareError(err error) bool {
 	return errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrConflict)
 }
 
-// send writes until it is acknowledged or there is no hope.
+// send writes until it is acknowledged or there is no hope. While the network
+// is out, that takes as long as the outage has patience.
 func (q *queue) send(w write) error {
-	var err error
-	for try := range writeTries {
+	var out outage
+	for try := 0; ; {
 		from, to, alive := q.missing(w)
-		if try == 0 && alive {
+		if try == 0 && alive && out.began.IsZero() {
 			q.p.found(len(w.data) - (to - from))
 		}
 		if from == to {
 			return nil
 		}
-		if try > 0 && !pause(q.ctx, retryDelay) {
-			return context.Cause(q.ctx)
-		}
-		var missing []storage.Range
 		ctx, cancel := context.WithTimeout(q.ctx, writeTimeout)
-		missing, err = q.cand.server.Storage.Write(ctx, q.p.u.si, storage.ShareNumber(w.s.n), q.cand.secret, w.offset+int64(from), w.data[from:to])
+		missing, err := q.cand.server.Storage.Write(ctx, q.p.u.si, storage.ShareNumber(w.s.n), q.cand.secret, w.offset+int64(from), w.data[from:to])
 		cancel()
+		late := errors.Is(err, context.DeadlineExceeded)
 		switch {
 		case err == nil:
+			q.setDown(false)
 			q.answered(w.s, missing)
 			return nil
 		case q.ctx.Err() != nil:
 			return context.Cause(q.ctx)
 		case errors.Is(err, storage.ErrNotFound) && q.nowWhole(w.s):
 			return nil
-		case !errors.Is(err, storage.ErrUnreachable) && !errors.Is(err, storage.ErrBusy) || errors.Is(err, context.DeadlineExceeded):
+		case !errors.Is(err, storage.ErrUnreachable) && !errors.Is(err, storage.ErrBusy) && !late:
 			return err
 		}
+		q.setDown(!errors.Is(err, storage.ErrBusy))
+		wait := retryDelay
+		if delay, ok := out.next(); ok && q.p.isOut(err) {
+			q.p.u.tellWaiting()
+			wait = delay
+		} else if try++; try == writeTries || late {
+			return err
+		}
+		if !pause(q.ctx, wait) {
+			return context.Cause(q.ctx)
+		}
 	}
-	return err
 }
 
 // nowWhole asks whether a share that no longer takes writes has become

@@ -31,8 +31,8 @@ type UploadOptions struct {
 
 // Progress is how far a transfer is.
 type Progress struct {
-	// Phase is "hashing", "asking", "sending", "stored" at an upload's end, or
-	// "receiving".
+	// Phase is "hashing", "asking", "sending", "waiting for Tor" while that is
+	// out, "stored" at an upload's end, or "receiving".
 	Phase string
 	// Done and Total count bytes: of the plaintext when hashing and
 	// receiving; when sending, of shares that servers have acknowledged.
