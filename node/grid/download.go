@@ -71,7 +71,8 @@ type download struct {
 	landings       chan landing
 	flying         int
 	decoders       chan struct{}
-	extra          int64 // bytes that reserves may still cost
+	owes           map[*pace]int64 // bytes asked for that have not come
+	extra          int64           // bytes that reserves may still cost
 	working        sync.WaitGroup
 }
 
@@ -84,6 +85,7 @@ func (s *search) newDownload(ctx context.Context, offset, length int64) (*downlo
 		last:     int((offset + length - 1) / segment),
 		account:  s.g.account(),
 		landings: make(chan landing),
+		owes:     make(map[*pace]int64),
 		decoders: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	// A span is held once, as blocks or as plaintext, with some blocks from
@@ -148,7 +150,7 @@ func (d *download) end(cancel context.CancelFunc) {
 	cancel()
 	for ; d.flying > 0; d.flying-- {
 		if l := <-d.landings; l.f != nil {
-			l.f.pace.drop(l.f.sp.size, l.f.trip)
+			d.drop(l.f)
 			d.s.read(l.f.r, l.took, l.err, true)
 		}
 	}
@@ -196,7 +198,7 @@ func (d *download) assign(ctx context.Context) (<-chan struct{}, error) {
 			if reserve && d.extra < sp.size {
 				break
 			}
-			r, room, hope := d.s.soonest(sp.taken, sp.size)
+			r, room, hope := d.s.soonest(sp.taken, sp.size, d.owes)
 			if r == nil {
 				// The first span is what all others wait for.
 				if i == 0 && len(sp.got)+len(sp.flights) < d.s.cap.Needed && !hope && !d.s.revive() {
@@ -221,6 +223,10 @@ func (d *download) fly(ctx context.Context, sp *span, r *remote) {
 	f := &flight{sp: sp, r: r, pace: d.s.g.pace(r.h.server), began: time.Now()}
 	h := heard(r.h.server)
 	f.trip, f.expect = h.Trip, f.pace.ask(sp.size, h)
+	if d.owes[f.pace] == 0 {
+		f.pace.join()
+	}
+	d.owes[f.pace] += sp.size
 	ctx, f.cancel = context.WithTimeout(ctx, readTimeout)
 	sp.taken[r.n] = true
 	sp.flights = append(sp.flights, f)
@@ -234,6 +240,14 @@ func (d *download) fly(ctx context.Context, sp *span, r *remote) {
 		}
 		d.landings <- landing{f: f, blocks: blocks, took: time.Since(f.began), err: err}
 	})
+}
+
+// drop ends what a flight's server owes.
+func (d *download) drop(f *flight) {
+	f.pace.drop(f.sp.size, f.trip)
+	if d.owes[f.pace] -= f.sp.size; d.owes[f.pace] == 0 {
+		f.pace.leave()
+	}
 }
 
 // land takes in what has come.
@@ -256,7 +270,7 @@ func (d *download) land(ctx context.Context, l landing) error {
 	if l.f.late {
 		sp.late--
 	}
-	l.f.pace.drop(l.f.sp.size, l.f.trip)
+	d.drop(l.f)
 	d.s.read(l.f.r, l.took, l.err, ctx.Err() != nil || sp.decoding)
 	switch {
 	case errors.Is(l.err, immutable.ErrWrongCap):

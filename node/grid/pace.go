@@ -25,6 +25,7 @@ type pace struct {
 	rate  float64   // guarded by mu; bytes a second; 0: not known
 	at    time.Time // guarded by mu; when that was learned
 	owed  int64     // guarded by mu; bytes asked for that have not come, all downloads together
+	users int       // guarded by mu; downloads that are owed some of it
 	due   time.Time // guarded by mu; when the first of them must have come
 	then  int64     // guarded by mu; what had come from the server, ever, when they were asked for
 	last  time.Time // guarded by mu; when a piece last came
@@ -102,12 +103,30 @@ func (p *pace) rateLocked() float64 {
 	return p.rate
 }
 
-// room reports whether n bytes more keep within what is asked of the server
-// at once: enough for two trips.
-func (p *pace) room(n int64, trip time.Duration, most float64) bool {
+// room reports whether n bytes more, beside own of the same download, keep
+// within its part of what is asked of the server at once: enough for two
+// trips, the same for each download.
+func (p *pace) room(n, own int64, trip time.Duration, most float64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.owed == 0 || p.owed+n <= max(2*n, int64(2*min(p.rateLocked(), most)*trip.Seconds())+n)
+	if own == 0 {
+		return true
+	}
+	all := max(2*n, int64(2*min(p.rateLocked(), most)*trip.Seconds())+n)
+	return own+n <= all/int64(max(p.users, 1))
+}
+
+// join and leave count a download that is owed something.
+func (p *pace) join() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users++
+}
+
+func (p *pace) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users--
 }
 
 // came notes that n bytes of some request have come.

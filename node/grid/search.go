@@ -199,9 +199,9 @@ func (s *search) changes() <-chan struct{} {
 
 // soonest returns the share, with a number not in taken, whose server is
 // likely to have sent size bytes first, and counts it as being read; whether
-// the server has room for that now; and, if there is none, whether there may
+// the server has room for that now, beside what it owes the download already; and, if there is none, whether there may
 // be one later.
-func (s *search) soonest(taken map[int]bool, size int64) (best *remote, room, hope bool) {
+func (s *search) soonest(taken map[int]bool, size int64, owes map[*pace]int64) (best *remote, room, hope bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -228,7 +228,7 @@ func (s *search) soonest(taken map[int]bool, size int64) (best *remote, room, ho
 		// Low numbers are the file's own bytes and need no arithmetic.
 		if best == nil || after < least || after == least && r.n < best.n {
 			best, least = r, after
-			room = pace.room(size, trip, most)
+			room = pace.room(size, owes[pace], trip, most)
 		}
 	}
 	if best != nil {
