@@ -5,21 +5,19 @@ import (
 	"maps"
 	"math"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
 
-// An Authority is who stored something: a number that stands in the files,
-// so that a rebuilt index charges the same account as before. The names that
-// go with the numbers, and the swissnums, are not the store's business.
-type Authority uint32
+// An Authority is who stored something.
+type Authority = ondisk.Authority
 
 const (
 	// Own is this node itself.
-	Own Authority = 0
-	// Default is whoever has the swissnum that the node announces, and who
-	// stored what was written before authorities had numbers.
-	Default Authority = 1
+	Own = ondisk.Own
+	// Default is whoever has the swissnum that the node announces.
+	Default = ondisk.Default
 )
 
 // A Usage is what one authority has stored.

@@ -8,9 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/crypto/blake2b"
-
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 	"lafs/shares/agree"
 	"lafs/shares/mutable"
 	"lafs/shares/storage"
@@ -28,7 +27,7 @@ const firstStep = 2
 type change struct {
 	s *Store
 	// old is nil if there is no such slot yet; next is what commit writes.
-	old, next *record
+	old, next *ondisk.Record
 	wrote     []string // share files
 	charge    int64    // what of s.pending is for them
 	claimed   int64    // what of the account's disk is for next alone
@@ -37,35 +36,33 @@ type change struct {
 }
 
 // begin starts a change of the slot that old is the record of.
-func (s *Store) begin(old *record, blank record) *change {
+func (s *Store) begin(old *ondisk.Record, blank ondisk.Record) *change {
 	c := &change{s: s, old: old, before: s.counted(old)}
 	if old != nil {
 		blank = *old
 	}
-	blank.step += 2
+	blank.Step += 2
 	c.next = &blank
 	return c
 }
 
 // blank is what a slot is before its first step.
-func (s *Store) blank(who Authority, si [16]byte, e *storage.WriteEnabler) record {
-	return record{si: si, who: who, tubID: s.cfg.TubID, enabler: hashEnabler(e)}
+func (s *Store) blank(who Authority, si [16]byte, e *storage.WriteEnabler) ondisk.Record {
+	return ondisk.Record{Index: si, Who: who, TubID: s.cfg.TubID, Enabler: ondisk.HashEnabler(e)}
 }
 
-func hashEnabler(e *storage.WriteEnabler) [32]byte { return blake2b.Sum256(e[:]) }
-
 // held are the shares of a version that the slot holds, as whatever.
-func (c *change) held(v agree.VersionID) shareSet {
+func (c *change) held(v agree.VersionID) ondisk.Shares {
 	switch r := c.old; {
 	case r == nil || v.IsZero():
 		return nil
-	case v == r.state.Current:
-		return r.current
-	case v == r.state.Base.Version:
-		return r.base
+	case v == r.State.Current:
+		return r.Current
+	case v == r.State.Base.Version:
+		return r.Base
 	default:
-		out := shareSet{}
-		for n, ref := range r.foreign {
+		out := ondisk.Shares{}
+		for n, ref := range r.Foreign {
 			if h, ok := c.s.shareHeader(r, n, ref); ok && v == storage.VersionOf(h) {
 				out[n] = ref
 			}
@@ -75,13 +72,13 @@ func (c *change) held(v agree.VersionID) shareSet {
 }
 
 // shareHeader reads what a share says of its version.
-func (s *Store) shareHeader(r *record, n storage.ShareNumber, ref shareRef) (*mutable.Header, bool) {
-	f, err := s.openRef(r.si, n, ref)
+func (s *Store) shareHeader(r *ondisk.Record, n storage.ShareNumber, ref ondisk.Ref) (*mutable.Header, bool) {
+	f, err := s.openRef(r.Index, n, ref)
 	if err != nil {
 		return nil, false
 	}
 	defer f.Close()
-	b := make([]byte, min(mutable.HeaderSize, ref.length))
+	b := make([]byte, min(mutable.HeaderSize, ref.Length))
 	if _, err := f.ReadAt(b, 0); err != nil {
 		return nil, false
 	}
@@ -91,13 +88,13 @@ func (s *Store) shareHeader(r *record, n storage.ShareNumber, ref shareRef) (*mu
 
 // install returns the shares of v that the slot has after the step: those
 // it holds, and those given. step names the files written.
-func (c *change) install(v agree.VersionID, given map[storage.ShareNumber][]byte, step uint64) (shareSet, error) {
+func (c *change) install(v agree.VersionID, given map[storage.ShareNumber][]byte, step uint64) (ondisk.Shares, error) {
 	if v.IsZero() {
 		return nil, nil
 	}
 	out := maps.Clone(c.held(v))
 	if out == nil {
-		out = shareSet{}
+		out = ondisk.Shares{}
 	}
 	for n, data := range given {
 		if err := checkVersion(n, data, v); err != nil {
@@ -109,7 +106,7 @@ func (c *change) install(v agree.VersionID, given map[storage.ShareNumber][]byte
 		if err := c.write(n, step, int64(len(data)), bytes.NewReader(data)); err != nil {
 			return nil, err
 		}
-		out[n] = shareRef{step, int64(len(data))}
+		out[n] = ondisk.Ref{Step: step, Length: int64(len(data))}
 	}
 	return out, nil
 }
@@ -124,11 +121,11 @@ func checkVersion(n storage.ShareNumber, data []byte, v agree.VersionID) error {
 }
 
 // equal compares a share held with bytes.
-func (c *change) equal(n storage.ShareNumber, ref shareRef, data []byte) bool {
-	if ref.length != int64(len(data)) {
+func (c *change) equal(n storage.ShareNumber, ref ondisk.Ref, data []byte) bool {
+	if ref.Length != int64(len(data)) {
 		return false
 	}
-	f, err := c.s.openRef(c.next.si, n, ref)
+	f, err := c.s.openRef(c.next.Index, n, ref)
 	if err != nil {
 		return false
 	}
@@ -146,7 +143,7 @@ func (c *change) equal(n storage.ShareNumber, ref shareRef, data []byte) bool {
 // write makes a share file of length bytes from r, synced.
 func (c *change) write(n storage.ShareNumber, step uint64, length int64, r io.Reader) error {
 	return c.writeFile(n, step, length, func(f file) error {
-		_, err := io.Copy(io.NewOffsetWriter(f, headerSize), r)
+		_, err := io.Copy(io.NewOffsetWriter(f, ondisk.HeaderSize), r)
 		return err
 	})
 }
@@ -156,10 +153,10 @@ func (c *change) writeFile(n storage.ShareNumber, step uint64, length int64, fil
 	if err := c.reserve(cost(length)); err != nil {
 		return err
 	}
-	if err := c.s.mkSlot(c.next.si); err != nil {
+	if err := c.s.mkSlot(c.next.Index); err != nil {
 		return err
 	}
-	path := c.s.slotShare(c.next.si, n, step)
+	path := c.s.slotShare(c.next.Index, n, step)
 	// One may lie here from a step that a crash cut off.
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -170,8 +167,8 @@ func (c *change) writeFile(n storage.ShareNumber, step uint64, length int64, fil
 	}
 	c.wrote = append(c.wrote, path)
 	defer f.Close()
-	h := header{kind: storage.Mutable, number: n, si: c.next.si, length: length, tubID: c.s.cfg.TubID, enabler: c.next.enabler, who: c.next.who}
-	if _, err := f.WriteAt(h.marshal(), 0); err != nil {
+	h := ondisk.Header{Kind: storage.Mutable, Number: n, Index: c.next.Index, Length: length, TubID: c.s.cfg.TubID, Enabler: c.next.Enabler, Who: c.next.Who}
+	if _, err := f.WriteAt(h.Marshal(), 0); err != nil {
 		return err
 	}
 	if err := fill(f); err != nil {
@@ -198,7 +195,7 @@ func (c *change) reserve(n int64) error {
 		return err
 	}
 	// What is held already may be what goes: commit counts it exactly.
-	if n > room || c.charge+n > s.account(c.next.who).left()+c.before.disk {
+	if n > room || c.charge+n > s.account(c.next.Who).left()+c.before.disk {
 		return storage.ErrNoSpace
 	}
 	s.pending += n
@@ -209,10 +206,10 @@ func (c *change) reserve(n int64) error {
 // claim charges what the slot takes more to who made it. One that shrinks is
 // never refused.
 func (c *change) claim() error {
-	more := c.next.totals().disk - c.before.disk
+	more := totalsOf(c.next).disk - c.before.disk
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	a := c.s.account(c.next.who)
+	a := c.s.account(c.next.Who)
 	if more > 0 && more > a.left() {
 		return storage.ErrNoSpace
 	}
@@ -225,7 +222,7 @@ func (c *change) claim() error {
 func (c *change) end() {
 	c.s.mu.Lock()
 	c.s.pending -= c.charge
-	c.s.account(c.next.who).Disk -= c.claimed
+	c.s.account(c.next.Who).Disk -= c.claimed
 	c.s.mu.Unlock()
 	for _, path := range c.wrote {
 		os.Remove(path)
@@ -239,7 +236,7 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 		if err := c.reserve(cost(0)); err != nil {
 			return err
 		}
-		if err := s.mkSlot(r.si); err != nil {
+		if err := s.mkSlot(r.Index); err != nil {
 			return err
 		}
 	}
@@ -251,7 +248,7 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 	}
 	if len(c.wrote) > 0 {
 		// The names before the record that says them.
-		if err := durable.SyncDir(s.slotDir(r.si)); err != nil {
+		if err := durable.SyncDir(s.slotDir(r.Index)); err != nil {
 			return err
 		}
 	}
@@ -264,7 +261,7 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 	c.wrote, c.claimed = nil, 0
 	c.count()
 	if c.old == nil {
-		s.index.carriedOut(r.si[:])
+		s.index.carriedOut(r.Index[:])
 	}
 	s.tidy(r)
 	return nil
@@ -275,16 +272,16 @@ func (c *change) commit(lease *storage.LeaseSecrets) error {
 // lost, unless a crash left that to be decided, see bucketIntents.
 func (c *change) note(secrets *storage.LeaseSecrets) error {
 	s, r := c.s, c.next
-	var l *lease
+	var l *ondisk.Lease
 	if secrets != nil {
-		h := hashLease(secrets)
+		h := ondisk.HashLease(secrets)
 		l = &h
 	}
 	switch {
 	case c.old == nil:
-		return s.index.addSlot(r.totals(), l, s.cfg.Now())
+		return s.index.addSlot(totalsOf(r), l, s.cfg.Now())
 	case l != nil:
-		return s.index.renewLease(r.si, *l, s.cfg.Now())
+		return s.index.renewLease(r.Index, *l, s.cfg.Now())
 	}
 	return nil
 }
@@ -292,7 +289,7 @@ func (c *change) note(secrets *storage.LeaseSecrets) error {
 // unnote takes back what note said of a slot whose first record did not
 // come.
 func (c *change) unnote() error {
-	s, si := c.s, c.next.si
+	s, si := c.s, c.next.Index
 	if c.old != nil {
 		return nil
 	}
@@ -307,13 +304,13 @@ func (c *change) unnote() error {
 }
 
 // writeRecord replaces the slot's record, durably.
-func (s *Store) writeRecord(r *record) error {
-	f, err := durable.Create(s.recordPath(r.si), 0o600)
+func (s *Store) writeRecord(r *ondisk.Record) error {
+	f, err := durable.Create(s.recordPath(r.Index), 0o600)
 	if err != nil {
 		return err
 	}
 	defer f.Abort()
-	if _, err := f.Write(r.marshal()); err != nil {
+	if _, err := f.Write(r.Marshal()); err != nil {
 		return err
 	}
 	day := fileDay(s.cfg.Now())
@@ -321,7 +318,7 @@ func (s *Store) writeRecord(r *record) error {
 		return err
 	}
 	if err := f.Commit(); err != nil {
-		s.unsure.Store(r.si, true)
+		s.unsure.Store(r.Index, true)
 		return err
 	}
 	return nil
@@ -330,7 +327,7 @@ func (s *Store) writeRecord(r *record) error {
 // count notes what the slot has more, or less, than before. What it takes of
 // the disk is counted by claim.
 func (c *change) count() {
-	s, before, now := c.s, c.before, c.next.totals()
+	s, before, now := c.s, c.before, totalsOf(c.next)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shares += now.shares - before.shares
@@ -340,8 +337,8 @@ func (c *change) count() {
 }
 
 // tidy removes the files of a slot that its record does not name.
-func (s *Store) tidy(r *record) {
-	dir := s.slotDir(r.si)
+func (s *Store) tidy(r *ondisk.Record) {
+	dir := s.slotDir(r.Index)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		s.cfg.Log.Warn("old shares can not be removed", "error", reason(err))
@@ -349,7 +346,7 @@ func (s *Store) tidy(r *record) {
 	}
 	for _, e := range entries {
 		n, step, ok := parseSlotShare(e.Name())
-		if e.Name() == "record" || ok && r.refers(n, step) {
+		if e.Name() == "record" || ok && r.Refers(n, step) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {

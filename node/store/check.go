@@ -12,6 +12,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 )
 
 // A Fault is what Check found to be wrong with one thing.
@@ -88,7 +89,7 @@ func Check(ctx context.Context, cfg Config, o CheckOptions) (CheckSum, error) {
 }
 
 func checkError(err error) error {
-	if errors.Is(err, context.Canceled) || errors.Is(err, errNewer) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, ondisk.ErrNewer) {
 		return err
 	}
 	return fmt.Errorf("check the storage directory: %w", reason(err))
@@ -103,7 +104,7 @@ type check struct {
 	sum CheckSum
 	// fill: the index is not whole. page are shares that it is to be told.
 	fill bool
-	page []*header
+	page []*ondisk.Header
 }
 
 // found tells of a fault.
@@ -199,7 +200,7 @@ func (c *check) newer() error {
 		if f := meta.Get(keyFormat); len(f) == 4 && f[0]|f[1]|f[2] == 0 && f[3] <= indexFormat {
 			return nil
 		}
-		return fmt.Errorf("the storage directory was %w", errNewer)
+		return fmt.Errorf("the storage directory was %w", ondisk.ErrNewer)
 	})
 }
 
@@ -265,7 +266,7 @@ func (c *check) mend(path, what string, f func(tx *bolt.Tx) error) error {
 // mark says whether the directory is the one that the server last used.
 func (c *check) mark(context.Context) error {
 	_, lost, err := c.s.judge()
-	if errors.Is(err, errNewer) {
+	if errors.Is(err, ondisk.ErrNewer) {
 		c.sum.Newer++
 		return nil
 	}

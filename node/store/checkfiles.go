@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/immutable"
 	"lafs/shares/mutable"
@@ -55,7 +56,7 @@ func (c *check) eachIndex(ctx context.Context, dir string, f func(si caps.Storag
 
 // A content is a share as those read it who check it.
 type content struct {
-	*shareFile
+	*ondisk.Share
 	length int64
 }
 
@@ -72,29 +73,29 @@ func (s content) ReadShare(_ context.Context, offset int64, p []byte) (int, erro
 }
 
 // share looks at one share file. ok: it is whole, as far as that was asked.
-func (c *check) share(ctx context.Context, path string, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (h *header, ok bool, err error) {
-	f, h, err := openShareFile(path, kind, si, n)
+func (c *check) share(ctx context.Context, path string, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (h *ondisk.Header, ok bool, err error) {
+	f, h, err := ondisk.OpenShare(path, kind, si, n)
 	switch {
-	case errors.Is(err, errNewer) && c.fill:
-		return nil, false, fmt.Errorf("a share file in the storage directory was %w", errNewer)
-	case errors.Is(err, errNewer):
+	case errors.Is(err, ondisk.ErrNewer) && c.fill:
+		return nil, false, fmt.Errorf("a share file in the storage directory was %w", ondisk.ErrNewer)
+	case errors.Is(err, ondisk.ErrNewer):
 		c.sum.Newer++
 		return nil, false, nil
-	case errors.Is(err, errHeader):
+	case errors.Is(err, ondisk.ErrHeader):
 		return nil, false, c.move(path, "it is no whole share")
 	case err != nil:
 		c.found(path, fmt.Sprintf("it can not be read (%v): look after the disk", reason(err)), false)
 		return nil, false, nil
 	}
 	defer f.Close()
-	c.sum.Bytes += h.length
+	c.sum.Bytes += h.Length
 	if !c.o.Content {
 		return h, true, nil
 	}
 	if kind == storage.Immutable {
-		_, err = immutable.CheckAlone(ctx, int(n), content{f, h.length})
+		_, err = immutable.CheckAlone(ctx, int(n), content{f, h.Length})
 	} else {
-		_, _, err = mutable.CheckAlone(ctx, int(n), content{f, h.length})
+		_, _, err = mutable.CheckAlone(ctx, int(n), content{f, h.Length})
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -169,7 +170,7 @@ func (c *check) lodged(si caps.StorageIndex, n storage.ShareNumber) bool {
 }
 
 // indexed compares the index with a share.
-func (c *check) indexed(path string, h *header) error {
+func (c *check) indexed(path string, h *ondisk.Header) error {
 	if c.x == nil {
 		return nil
 	}
@@ -181,7 +182,7 @@ func (c *check) indexed(path string, h *header) error {
 		c.page = c.page[:0]
 		return err
 	}
-	key, value, what := shareKey(h.si, h.number), shareValue(h), ""
+	key, value, what := shareKey(h.Index, h.Number), shareValue(h), ""
 	err := c.x.db.View(func(tx *bolt.Tx) error {
 		switch old := tx.Bucket(bucketShares).Get(key); {
 		case old == nil:
@@ -201,19 +202,19 @@ func (c *check) indexed(path string, h *header) error {
 func (c *check) slots(ctx context.Context) error {
 	return c.eachIndex(ctx, c.s.slotsDir(), func(si caps.StorageIndex, dir string) error {
 		path := c.s.recordPath(si)
-		b, err := readFile(path, maxRecord)
+		b, err := readFile(path, ondisk.MaxRecord)
 		if errors.Is(err, fs.ErrNotExist) {
 			return c.noRecord(si, dir)
 		}
 		if err != nil {
 			return err
 		}
-		r, err := parseRecord(b)
+		r, err := ondisk.ParseRecord(b)
 		switch {
-		case errors.Is(err, errNewer):
+		case errors.Is(err, ondisk.ErrNewer):
 			c.sum.Newer++
 			return nil
-		case err != nil || r.si != si:
+		case err != nil || r.Index != si:
 			c.found(path, "the record is broken: the shares can be read, but the slot takes no part in updates. Keep it; its clients go on with other servers", false)
 			return nil
 		}
@@ -240,11 +241,11 @@ func (c *check) noRecord(si caps.StorageIndex, dir string) error {
 	return c.move(dir, "it is left from a first write that was cut off")
 }
 
-func (c *check) slot(ctx context.Context, r *record, dir string) error {
+func (c *check) slot(ctx context.Context, r *ondisk.Record, dir string) error {
 	named := map[string]bool{"record": true}
-	for _, set := range []shareSet{r.current, r.base, r.foreign} {
+	for _, set := range []ondisk.Shares{r.Current, r.Base, r.Foreign} {
 		for n, ref := range set {
-			path := c.s.slotShare(r.si, n, ref.step)
+			path := c.s.slotShare(r.Index, n, ref.Step)
 			if named[filepath.Base(path)] {
 				continue
 			}
@@ -253,11 +254,11 @@ func (c *check) slot(ctx context.Context, r *record, dir string) error {
 				c.found(path, "the record names it, and it is gone: the repair of its owner replaces it", false)
 				continue
 			}
-			h, ok, err := c.share(ctx, path, storage.Mutable, r.si, n)
+			h, ok, err := c.share(ctx, path, storage.Mutable, r.Index, n)
 			if err != nil {
 				return err
 			}
-			if ok && h.length != ref.length {
+			if ok && h.Length != ref.Length {
 				c.found(path, "it has another length than its record says: the repair of its owner replaces it", false)
 			} else if ok {
 				c.sum.SlotShares++
@@ -286,12 +287,12 @@ func (c *check) slot(ctx context.Context, r *record, dir string) error {
 	if c.x == nil {
 		return nil
 	}
-	was, known, err := c.x.slot(r.si)
+	was, known, err := c.x.slot(r.Index)
 	if err != nil {
 		return err
 	}
 	what := ""
-	if now := r.totals(); !known {
+	if now := totalsOf(r); !known {
 		what = "the index did not have it"
 	} else if was != now {
 		what = "the index counted something else"
@@ -299,7 +300,7 @@ func (c *check) slot(ctx context.Context, r *record, dir string) error {
 	if what == "" {
 		return nil
 	}
-	return c.mend(dir, what, func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Put(r.si[:], r.totals().value()) })
+	return c.mend(dir, what, func(tx *bolt.Tx) error { return tx.Bucket(bucketSlots).Put(r.Index[:], totalsOf(r).value()) })
 }
 
 // rest counts what no share hangs on.

@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
@@ -286,7 +287,7 @@ func (s *Store) removeBucket(si caps.StorageIndex) (freed Freed, err error) {
 				return freed, err
 			}
 		}
-		if _, err := s.readHeader(storage.Immutable, si, sh.n); !errors.Is(err, errNewer) {
+		if _, err := s.readHeader(storage.Immutable, si, sh.n); !errors.Is(err, ondisk.ErrNewer) {
 			gone = append(gone, sh)
 		}
 	}
@@ -364,22 +365,22 @@ func (s *Store) removeShares(si caps.StorageIndex) (freed Freed, err error) {
 	if err != nil {
 		return freed, err
 	}
-	before := r.totals()
+	before := totalsOf(r)
 	if before.shares == 0 && before.bytes == 0 {
 		return freed, nil
 	}
-	c := s.begin(r, record{})
+	c := s.begin(r, ondisk.Record{})
 	defer c.end()
 	next := c.next
-	next.current, next.base, next.foreign, next.isForeign, next.seen = nil, nil, nil, false, false
+	next.Current, next.Base, next.Foreign, next.IsForeign, next.Seen = nil, nil, nil, false, false
 	if err := c.commit(nil); err != nil {
 		return freed, err
 	}
-	for _, n := range r.numbers() {
+	for _, n := range r.Numbers() {
 		os.Remove(s.advisoryPath(si, n))
 	}
-	after := next.totals()
-	if next.tubID != s.cfg.TubID || next.state == (agree.State{}) {
+	after := totalsOf(next)
+	if next.TubID != s.cfg.TubID || next.State == (agree.State{}) {
 		if err := s.removeSlot(next); err != nil {
 			return freed, err
 		}
@@ -398,16 +399,6 @@ func (s *Store) removeShares(si caps.StorageIndex) (freed Freed, err error) {
 		return dropLeases(tx, si)
 	})
 	return Freed{Indexes: 1, Shares: before.shares, Bytes: before.bytes, Disk: before.disk - after.disk}, err
-}
-
-// numbers are those of all shares that the record names.
-func (r *record) numbers() (out []storage.ShareNumber) {
-	for _, set := range []shareSet{r.current, r.base, r.foreign} {
-		for n := range set {
-			out = append(out, n)
-		}
-	}
-	return sorted(out)
 }
 
 // A crawl is where collection is, and what it knows of days, all counted

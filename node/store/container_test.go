@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"lafs/node/store"
+	"lafs/node/store/ondisk"
 	"lafs/shares/storage"
 )
 
@@ -85,9 +85,9 @@ func TestReadContainer(t *testing.T) {
 		{name: "text", raw: []byte("some text that is no container at all, and more of it"), bad: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := store.ReadContainer(bytes.NewReader(c.raw), int64(len(c.raw)))
+			got, err := ondisk.ReadContainer(bytes.NewReader(c.raw), int64(len(c.raw)))
 			if c.bad {
-				if !errors.Is(err, store.ErrContainer) {
+				if !errors.Is(err, ondisk.ErrContainer) {
 					t.Fatalf("ReadContainer: got %v, want ErrContainer", err)
 				}
 				return
@@ -101,7 +101,7 @@ func TestReadContainer(t *testing.T) {
 	for _, at := range []int{84, 92} {
 		bad := bytes.Clone(huge)
 		copy(bad[at:], bytes.Repeat([]byte{0xff}, 8))
-		if _, err := store.ReadContainer(bytes.NewReader(bad), int64(len(bad))); !errors.Is(err, store.ErrContainer) {
+		if _, err := ondisk.ReadContainer(bytes.NewReader(bad), int64(len(bad))); !errors.Is(err, ondisk.ErrContainer) {
 			t.Errorf("a length of 2^64-1 at %d: got %v, want ErrContainer", at, err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestTahoesContainers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := store.ReadContainer(bytes.NewReader(raw), int64(len(raw)))
+		c, err := ondisk.ReadContainer(bytes.NewReader(raw), int64(len(raw)))
 		if err != nil || len(c.Leases) == 0 {
 			t.Errorf("%s: got %+v, %v", filepath.Base(path), c, err)
 			continue
@@ -142,9 +142,9 @@ func FuzzReadContainer(f *testing.F) {
 	f.Add(slotContainer(slotV1, 7, "we", "share", 1, 2, 3, 4, 5))
 	f.Add(slotContainer(slotV2, 7, "we", ""))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c, err := store.ReadContainer(bytes.NewReader(raw), int64(len(raw)))
+		c, err := ondisk.ReadContainer(bytes.NewReader(raw), int64(len(raw)))
 		if err != nil {
-			if !errors.Is(err, store.ErrContainer) {
+			if !errors.Is(err, ondisk.ErrContainer) {
 				t.Fatal(err)
 			}
 			return

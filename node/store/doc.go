@@ -1,6 +1,6 @@
 // Package store keeps shares on disk: it is the storage.Server of a node.
 //
-// Share files are the truth. Each describes itself (see header), is written
+// Share files are the truth. Each describes itself (see [ondisk.Header]), is written
 // under incoming/ and takes its place at shares/<2 characters>/<storage
 // index>/<number> when it is whole and synced; from then on it never
 // changes. index.db (bbolt) holds what is small: the leases, and the length
@@ -15,7 +15,7 @@
 // at most (see lodge.go). Only if the power and the index are lost together
 // within that minute are they lost too.
 //
-// A container of Tahoe-LAFS's (see Container) may stand in a share file's
+// A container of Tahoe-LAFS's (see [ondisk.Container]) may stand in a share file's
 // place: a hard link that TakeOver made. It is read as it is, and never
 // written to; whose share it holds, its name alone says.
 //
@@ -26,7 +26,7 @@
 // upload, and small uploads as a whole. They are never visible as shares.
 //
 // A slot is a directory slots/<2 characters>/<storage index>/ with a file
-// named record (see record.marshal) and the shares, named
+// named record (see [ondisk.Record]) and the shares, named
 // <number>.<step>, which never change either. The record is the truth of the
 // slot: what the server promised and voted for, and which files hold the
 // current shares, those of the base, and those that a Tahoe-LAFS client

@@ -14,9 +14,9 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	bolterr "go.etcd.io/bbolt/errors"
-	"golang.org/x/crypto/blake2b"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -81,13 +81,6 @@ type index struct {
 	// their files, and lodgedBytes the sum of these. Guarded by mu.
 	lodged      map[string]int64
 	lodgedBytes int64
-}
-
-// A lease as it is stored: hashes of its secrets.
-type lease struct{ renew, cancel [32]byte }
-
-func hashLease(l *storage.LeaseSecrets) lease {
-	return lease{blake2b.Sum256(l.Renew[:]), blake2b.Sum256(l.Cancel[:])}
 }
 
 // openIndex opens or makes the index. errBrokenIndex: the file is not one
@@ -163,7 +156,7 @@ func (x *index) start() error {
 			}
 			format := binary.BigEndian.Uint32(v)
 			if format > indexFormat {
-				return fmt.Errorf("the storage directory was %w", errNewer)
+				return fmt.Errorf("the storage directory was %w", ondisk.ErrNewer)
 			}
 			older = format < formatIntents
 		}
@@ -213,36 +206,36 @@ func (x *index) close() error {
 
 func shareKey(si caps.StorageIndex, n storage.ShareNumber) []byte { return append(si[:], byte(n)) }
 
-func shareValue(h *header) []byte {
-	b := binary.BigEndian.AppendUint64([]byte{byte(h.kind)}, uint64(h.length))
-	return binary.BigEndian.AppendUint32(b, uint32(h.who))
+func shareValue(h *ondisk.Header) []byte {
+	b := binary.BigEndian.AppendUint64([]byte{byte(h.Kind)}, uint64(h.Length))
+	return binary.BigEndian.AppendUint32(b, uint32(h.Who))
 }
 
 // addShare notes a share that is about to have its name, and its lease. whole
 // are the bytes of its file, if it is to be lodged, else nil.
-func (x *index) addShare(h *header, l lease, now time.Time, whole []byte) error {
+func (x *index) addShare(h *ondisk.Header, l ondisk.Lease, now time.Time, whole []byte) error {
 	return x.batch(func(tx *bolt.Tx) error {
-		if err := x.intend(tx, shareKey(h.si, h.number), whole); err != nil {
+		if err := x.intend(tx, shareKey(h.Index, h.Number), whole); err != nil {
 			return err
 		}
-		if err := tx.Bucket(bucketShares).Put(shareKey(h.si, h.number), shareValue(h)); err != nil {
+		if err := tx.Bucket(bucketShares).Put(shareKey(h.Index, h.Number), shareValue(h)); err != nil {
 			return err
 		}
-		return putLease(tx, h.si, l, now)
+		return putLease(tx, h.Index, l, now)
 	})
 }
 
 // addLease adds or renews a lease.
-func (x *index) addLease(si caps.StorageIndex, l lease, now time.Time) error {
+func (x *index) addLease(si caps.StorageIndex, l ondisk.Lease, now time.Time) error {
 	return x.batch(func(tx *bolt.Tx) error { return putLease(tx, si, l, now) })
 }
 
 // renewLease is addLease that writes nothing where that would change
 // nothing.
-func (x *index) renewLease(si caps.StorageIndex, l lease, now time.Time) error {
+func (x *index) renewLease(si caps.StorageIndex, l ondisk.Lease, now time.Time) error {
 	var stands bool
 	err := x.db.View(func(tx *bolt.Tx) error {
-		for _, renew := range [][32]byte{l.renew, sharedLease} {
+		for _, renew := range [][32]byte{l.Renew, sharedLease} {
 			old := tx.Bucket(bucketLeases).Get(append(si[:], renew[:]...))
 			stands = stands || len(old) == 36 && binary.BigEndian.Uint32(old) >= leaseEnd(now)
 		}
@@ -276,7 +269,7 @@ func (x *index) dropShare(si caps.StorageIndex, n storage.ShareNumber) error {
 
 // addSlot notes a slot that is about to have its first record, and its
 // lease, if l is not nil.
-func (x *index) addSlot(t slotTotals, l *lease, now time.Time) error {
+func (x *index) addSlot(t slotTotals, l *ondisk.Lease, now time.Time) error {
 	return x.batch(func(tx *bolt.Tx) error {
 		if err := x.intend(tx, t.si[:], nil); err != nil {
 			return err
@@ -319,14 +312,14 @@ func (x *index) knowsSlot(si caps.StorageIndex) (known bool, err error) {
 }
 
 // putLease never shortens a lease, whatever the clock does.
-func putLease(tx *bolt.Tx, si caps.StorageIndex, l lease, now time.Time) error {
+func putLease(tx *bolt.Tx, si caps.StorageIndex, l ondisk.Lease, now time.Time) error {
 	return putLeaseUntil(tx, si, l, leaseEnd(now), now)
 }
 
 // putLeaseUntil is putLease for a lease that ends on a given day.
-func putLeaseUntil(tx *bolt.Tx, si caps.StorageIndex, l lease, end uint32, now time.Time) error {
+func putLeaseUntil(tx *bolt.Tx, si caps.StorageIndex, l ondisk.Lease, end uint32, now time.Time) error {
 	leases := tx.Bucket(bucketLeases)
-	key := append(si[:], l.renew[:]...)
+	key := append(si[:], l.Renew[:]...)
 	old := leases.Get(key)
 	if old == nil {
 		room, err := roomForLease(leases, si, end, now)
@@ -334,14 +327,14 @@ func putLeaseUntil(tx *bolt.Tx, si caps.StorageIndex, l lease, end uint32, now t
 			return err
 		}
 		if !room {
-			key, l.cancel = append(si[:], sharedLease[:]...), [32]byte{}
+			key, l.Cancel = append(si[:], sharedLease[:]...), [32]byte{}
 			old = leases.Get(key)
 		}
 	}
 	if len(old) == 36 {
 		end = max(end, binary.BigEndian.Uint32(old))
 	}
-	return leases.Put(key, append(binary.BigEndian.AppendUint32(nil, end), l.cancel[:]...))
+	return leases.Put(key, append(binary.BigEndian.AppendUint32(nil, end), l.Cancel[:]...))
 }
 
 // hasLease says whether somebody has a lease on si, ended or not.

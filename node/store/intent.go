@@ -9,6 +9,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -107,7 +108,7 @@ func (s *Store) recover(x *index) error {
 			err = x.db.Update(func(tx *bolt.Tx) error { return s.settle(x, tx, page) })
 		}
 	}
-	if err != nil && !errors.Is(err, errNewer) {
+	if err != nil && !errors.Is(err, ondisk.ErrNewer) {
 		return fmt.Errorf("bring the storage index in line with the files: %w", reason(err))
 	}
 	return err
@@ -149,9 +150,9 @@ func (s *Store) settleShare(tx *bolt.Tx, key []byte, si caps.StorageIndex, n sto
 	switch {
 	case err == nil:
 		return tx.Bucket(bucketShares).Put(key, shareValue(h))
-	case errors.Is(err, errNewer):
-		return fmt.Errorf("a share file in the storage directory was %w", errNewer)
-	case !errors.Is(err, os.ErrNotExist) && !errors.Is(err, errHeader):
+	case errors.Is(err, ondisk.ErrNewer):
+		return fmt.Errorf("a share file in the storage directory was %w", ondisk.ErrNewer)
+	case !errors.Is(err, os.ErrNotExist) && !errors.Is(err, ondisk.ErrHeader):
 		return err
 	}
 	return forgetShare(tx, si, n)
@@ -177,7 +178,7 @@ func dropIdleLeases(tx *bolt.Tx, si caps.StorageIndex) error {
 }
 
 func (s *Store) settleSlot(tx *bolt.Tx, si caps.StorageIndex) error {
-	b, err := readFile(s.recordPath(si), maxRecord)
+	b, err := readFile(s.recordPath(si), ondisk.MaxRecord)
 	if errors.Is(err, os.ErrNotExist) {
 		if lost, err := s.hadRecord(si); err != nil || lost {
 			return err
@@ -193,16 +194,16 @@ func (s *Store) settleSlot(tx *bolt.Tx, si caps.StorageIndex) error {
 	if err != nil {
 		return err
 	}
-	r, err := parseRecord(b)
-	if errors.Is(err, errNewer) {
-		return fmt.Errorf("a slot in the storage directory was %w", errNewer)
+	r, err := ondisk.ParseRecord(b)
+	if errors.Is(err, ondisk.ErrNewer) {
+		return fmt.Errorf("a slot in the storage directory was %w", ondisk.ErrNewer)
 	}
-	if err != nil || r.si != si {
+	if err != nil || r.Index != si {
 		// It answers ErrStateLost, and fsck tells of it.
 		return nil
 	}
 	s.tidy(r)
-	return tx.Bucket(bucketSlots).Put(si[:], r.totals().value())
+	return tx.Bucket(bucketSlots).Put(si[:], totalsOf(r).value())
 }
 
 // syncAll waits until all that was written to the disk of dir is on it.

@@ -8,6 +8,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
@@ -72,13 +73,13 @@ func TestIntents(t *testing.T) {
 	}
 	now := s.cfg.Now()
 	for _, si := range []caps.StorageIndex{named, unnamed} {
-		h := header{kind: storage.Immutable, si: si, length: 5}
-		if err := s.index.addShare(&h, lease{}, now, nil); err != nil {
+		h := ondisk.Header{Kind: storage.Immutable, Index: si, Length: 5}
+		if err := s.index.addShare(&h, ondisk.Lease{}, now, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, si := range []caps.StorageIndex{made, unmade, lost} {
-		if err := s.index.addSlot(slotTotals{si: si}, &lease{}, now); err != nil {
+		if err := s.index.addSlot(slotTotals{si: si}, &ondisk.Lease{}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -172,8 +173,8 @@ func TestCheckIndexInParts(t *testing.T) {
 	for from := 0; from < n; from += batch {
 		err := s.index.db.Update(func(tx *bolt.Tx) error {
 			for i := from; i < min(from+batch, n); i++ {
-				h := header{kind: storage.Immutable, si: caps.StorageIndex{byte(i >> 16), byte(i >> 8), byte(i)}, length: 3, who: Default}
-				if err := tx.Bucket(bucketShares).Put(shareKey(h.si, 0), shareValue(&h)); err != nil {
+				h := ondisk.Header{Kind: storage.Immutable, Index: caps.StorageIndex{byte(i >> 16), byte(i >> 8), byte(i)}, Length: 3, Who: Default}
+				if err := tx.Bucket(bucketShares).Put(shareKey(h.Index, 0), shareValue(&h)); err != nil {
 					return err
 				}
 			}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -14,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/crypto/blake2b"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -205,67 +205,8 @@ func TestNewerIndex(t *testing.T) {
 	}
 	s.Close()
 	for range 2 {
-		if _, err := Open(Config{Dir: dir}); !errors.Is(err, errNewer) {
+		if _, err := Open(Config{Dir: dir}); !errors.Is(err, ondisk.ErrNewer) {
 			t.Errorf("Open: got %v", err)
-		}
-	}
-}
-
-func FuzzHeader(f *testing.F) {
-	good := &header{kind: storage.Immutable, number: 255, si: caps.StorageIndex{1, 2}, length: 1 << 40, tubID: [20]byte{3}}
-	f.Add(good.marshal())
-	f.Add(append(good.marshal(), "data"...))
-	newer := good.marshal()
-	newer[11]++
-	f.Add(newer)
-	f.Add(formatOne(good.marshal()))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := parseHeader(b)
-		if err != nil {
-			return
-		}
-		if b[11] == 1 {
-			b = formatTwo(b)
-		}
-		if got := h.marshal(); string(got) != string(b[:headerSize]) {
-			t.Fatalf("got %x, want %x", got, b[:headerSize])
-		}
-	})
-}
-
-// formatOne is a share file's header as format 1 has it, formatTwo the same
-// with the authority that a header of format 1 stands for.
-func formatOne(b []byte) []byte { return withFormat(b, 1, 0) }
-func formatTwo(b []byte) []byte { return withFormat(b, 2, Default) }
-
-func withFormat(b []byte, format byte, who Authority) []byte {
-	b = append([]byte(nil), b...)
-	b[11] = format
-	binary.BigEndian.PutUint32(b[92:], uint32(who))
-	sum := sha256.Sum256(b[:96])
-	copy(b[96:], sum[:])
-	return b
-}
-
-// TestHeader flips every bit, and cuts at every byte.
-func TestHeader(t *testing.T) {
-	good := (&header{kind: storage.Immutable, number: 7, si: caps.StorageIndex{1}, length: 5, tubID: [20]byte{2}, who: 77}).marshal()
-	if _, err := parseHeader(good); err != nil {
-		t.Fatal(err)
-	}
-	if h, err := parseHeader(formatOne(good)); err != nil || h.who != Default || h.number != 7 {
-		t.Errorf("a header of format 1: got %+v, %v", h, err)
-	}
-	for i := range good {
-		if _, err := parseHeader(good[:i]); err == nil {
-			t.Errorf("cut at %d: no error", i)
-		}
-		for bit := range 8 {
-			b := append([]byte(nil), good...)
-			b[i] ^= 1 << bit
-			if _, err := parseHeader(b); err == nil {
-				t.Errorf("flip of bit %d in byte %d: no error", bit, i)
-			}
 		}
 	}
 }

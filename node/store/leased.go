@@ -7,6 +7,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -17,9 +18,9 @@ func (s *Store) Leased(ctx context.Context, si caps.StorageIndex, ls *storage.Le
 	if err := ctx.Err(); err != nil {
 		return until, err
 	}
-	l := hashLease(ls)
+	l := ondisk.HashLease(ls)
 	err = s.index.db.View(func(tx *bolt.Tx) error {
-		if v := tx.Bucket(bucketLeases).Get(append(si[:], l.renew[:]...)); len(v) == 36 {
+		if v := tx.Bucket(bucketLeases).Get(append(si[:], l.Renew[:]...)); len(v) == 36 {
 			until = time.Unix(int64(binary.BigEndian.Uint32(v))*86400, 0).UTC()
 		}
 		return nil

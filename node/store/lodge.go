@@ -11,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -38,7 +39,7 @@ const (
 func (x *index) lodges(size int64) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return size <= tinyShare && x.lodgedBytes+size+headerSize <= maxLodged
+	return size <= tinyShare && x.lodgedBytes+size+ondisk.HeaderSize <= maxLodged
 }
 
 // lodge says that the index has the bytes of the file of key, which has its
@@ -102,8 +103,8 @@ func (s *Store) storeTiny(u *upload, data []byte) (stored bool, err error) {
 	s.mu.Lock()
 	l := u.lease
 	s.mu.Unlock()
-	h := header{kind: storage.Immutable, number: n, si: si, length: u.size, tubID: s.cfg.TubID, who: u.who}
-	file := append(h.marshal(), data...)
+	h := ondisk.Header{Kind: storage.Immutable, Number: n, Index: si, Length: u.size, TubID: s.cfg.TubID, Who: u.who}
+	file := append(h.Marshal(), data...)
 	if err = s.index.addShare(&h, l, now, file); err == nil {
 		err = s.writeTiny(path, file, fileDay(now))
 	}
@@ -238,8 +239,8 @@ func (s *Store) writeLodged(key, b []byte, sync func(file) error) error {
 // read says nothing: the system may have it in memory, and have told somebody
 // who is dead that the disk did not take it.
 func (s *Store) settleLodged(key, b []byte) error {
-	h, err := parseHeader(b)
-	if err != nil || h.kind != storage.Immutable || !bytes.Equal(shareKey(h.si, h.number), key) || int64(len(b)) != headerSize+h.length {
+	h, err := ondisk.ParseHeader(b)
+	if err != nil || h.Kind != storage.Immutable || !bytes.Equal(shareKey(h.Index, h.Number), key) || int64(len(b)) != ondisk.HeaderSize+h.Length {
 		return errBrokenIndex
 	}
 	return s.writeLodged(key, b, nil)

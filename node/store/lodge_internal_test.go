@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -38,8 +39,8 @@ func TestLodged(t *testing.T) {
 		{"an empty file", func(_ *testing.T, s *Store) error { return os.Truncate(s.sharePath(si, 0), 0) }},
 		{"zeros behind the header", func(_ *testing.T, s *Store) error {
 			path := s.sharePath(si, 0)
-			size := int64(headerSize + len("tiny content"))
-			return errors.Join(os.Truncate(path, headerSize), os.Truncate(path, size))
+			size := int64(ondisk.HeaderSize + len("tiny content"))
+			return errors.Join(os.Truncate(path, ondisk.HeaderSize), os.Truncate(path, size))
 		}},
 		{"a rebuild", func(t *testing.T, s *Store) error {
 			err := os.Remove(s.sharePath(si, 0))
@@ -57,7 +58,7 @@ func TestLodged(t *testing.T) {
 			s := mustOpen(t, Config{Dir: t.TempDir()})
 			mustPut(t, s, caps.StorageIndex{8}, 1, "another")
 			mustPut(t, s, si, 0, "tiny content")
-			if keys := s.index.allLodged(); len(keys) != 2 || s.index.lodgedBytes != 2*headerSize+19 {
+			if keys := s.index.allLodged(); len(keys) != 2 || s.index.lodgedBytes != 2*ondisk.HeaderSize+19 {
 				t.Fatalf("lodged are %d shares, %d bytes", len(keys), s.index.lodgedBytes)
 			}
 			s.index.db.Close()
@@ -136,7 +137,7 @@ func TestLodgedIsBounded(t *testing.T) {
 	defer s.Close()
 	hold := make(chan bool)
 	s.syncDisk = func(*os.File) error { <-hold; return nil }
-	const n = maxLodged/(tinyShare+headerSize) + 20
+	const n = maxLodged/(tinyShare+ondisk.HeaderSize) + 20
 	data := string(bytes.Repeat([]byte{'x'}, tinyShare))
 	for i := range n {
 		mustPut(t, s, caps.StorageIndex{byte(i), byte(i >> 8)}, 0, data)
@@ -144,7 +145,7 @@ func TestLodgedIsBounded(t *testing.T) {
 	s.index.mu.Lock()
 	got := s.index.lodgedBytes
 	s.index.mu.Unlock()
-	if got > maxLodged || got < maxLodged-tinyShare-headerSize {
+	if got > maxLodged || got < maxLodged-tinyShare-ondisk.HeaderSize {
 		t.Errorf("%d bytes are lodged", got)
 	}
 	close(hold)

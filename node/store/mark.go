@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 )
 
 const (
@@ -46,14 +47,14 @@ func (m *mark) marshal() []byte {
 	return append(b, sum[:]...)
 }
 
-// parseMark reads a mark. errNewer: its format is of a later version.
+// parseMark reads a mark. ErrNewer: its format is of a later version.
 func parseMark(b []byte) (*mark, error) {
 	if len(b) < 12 || string(b[:8]) != markMagic {
 		return nil, errMark
 	}
 	format := binary.BigEndian.Uint32(b[8:])
 	if format > markFormat {
-		return nil, errNewer
+		return nil, ondisk.ErrNewer
 	}
 	if format < markFormat || len(b) != markSize || [32]byte(b[56:]) != sha256.Sum256(b[:56]) {
 		return nil, errMark

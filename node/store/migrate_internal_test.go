@@ -1,12 +1,15 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -49,7 +52,7 @@ func TestOlderIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, append(formatOne(b[:headerSize]), b[headerSize:]...), 0o600); err != nil {
+	if err := os.WriteFile(path, append(formatOne(b[:ondisk.HeaderSize]), b[ondisk.HeaderSize:]...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s, err = Open(Config{Dir: dir})
@@ -71,4 +74,14 @@ func TestOlderIndex(t *testing.T) {
 	if got, err := s.Shares(t.Context(), storage.Immutable, caps.StorageIndex{9}); err != nil || len(got) != 2 {
 		t.Errorf("Shares: got %v, %v", got, err)
 	}
+}
+
+// formatOne is a share file's header as format 1 has it.
+func formatOne(b []byte) []byte {
+	b = append([]byte(nil), b...)
+	b[11] = 1
+	binary.BigEndian.PutUint32(b[92:], 0)
+	sum := sha256.Sum256(b[:96])
+	copy(b[96:], sum[:])
+	return b
 }

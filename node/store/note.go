@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/blake2b"
 	"golang.org/x/sys/unix"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -57,7 +58,7 @@ type note struct {
 	key    uploadKey
 	size   int64
 	secret [32]byte
-	lease  lease
+	lease  ondisk.Lease
 	who    Authority
 
 	synced, written noteRanges
@@ -76,7 +77,7 @@ func (n *note) head() []byte {
 	b = append(b, n.key.si[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(n.size))
 	b = append(b, n.secret[:]...)
-	b = append(append(b, n.lease.renew[:]...), n.lease.cancel[:]...)
+	b = append(append(b, n.lease.Renew[:]...), n.lease.Cancel[:]...)
 	b = binary.BigEndian.AppendUint32(b, uint32(n.who))
 	sum := sha256.Sum256(b)
 	return append(b, sum[:]...)
@@ -104,7 +105,7 @@ func parseNote(b []byte) (*note, error) {
 		return nil, errNote
 	}
 	if format := binary.BigEndian.Uint32(b[8:]); format > noteFormat {
-		return nil, errNewer
+		return nil, ondisk.ErrNewer
 	} else if format < 1 || [32]byte(b[noteHead:]) != sha256.Sum256(b[:noteHead]) {
 		return nil, errNote
 	}
@@ -112,10 +113,10 @@ func parseNote(b []byte) (*note, error) {
 		key:    uploadKey{caps.StorageIndex(b[16:32]), storage.ShareNumber(b[12])},
 		size:   int64(binary.BigEndian.Uint64(b[32:])),
 		secret: [32]byte(b[40:72]),
-		lease:  lease{[32]byte(b[72:104]), [32]byte(b[104:136])},
+		lease:  ondisk.Lease{Renew: [32]byte(b[72:104]), Cancel: [32]byte(b[104:136])},
 		who:    Authority(binary.BigEndian.Uint32(b[136:])),
 	}
-	if b[13]|b[14]|b[15] != 0 || n.size <= 0 || n.size > maxShareSize {
+	if b[13]|b[14]|b[15] != 0 || n.size <= 0 || n.size > ondisk.MaxShareSize {
 		return nil, errNote
 	}
 	for _, list := range []struct {

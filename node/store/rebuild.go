@@ -9,6 +9,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -24,8 +25,8 @@ func (s *Store) reconcile(x *index) error {
 	if err := syncAll(s.cfg.Dir); err != nil {
 		return fmt.Errorf("sync the storage directory: %w", reason(err))
 	}
-	var page []*header
-	err := s.walk(func(h *header) error {
+	var page []*ondisk.Header
+	err := s.walk(func(h *ondisk.Header) error {
 		page = append(page, h)
 		if len(page) < rebuildPage {
 			return nil
@@ -43,14 +44,14 @@ func (s *Store) reconcile(x *index) error {
 	if err == nil {
 		err = s.reconcileSlots(x)
 	}
-	if err != nil && !errors.Is(err, errNewer) {
+	if err != nil && !errors.Is(err, ondisk.ErrNewer) {
 		return fmt.Errorf("bring the storage index in line with the files: %w", reason(err))
 	}
 	return err
 }
 
 // walk calls f for every whole share file.
-func (s *Store) walk(f func(*header) error) error {
+func (s *Store) walk(f func(*ondisk.Header) error) error {
 	prefixes, err := os.ReadDir(s.sharesDir())
 	if err != nil {
 		return err
@@ -74,13 +75,13 @@ func (s *Store) walk(f func(*header) error) error {
 	return nil
 }
 
-func (s *Store) walkBucket(si caps.StorageIndex, f func(*header) error) error {
+func (s *Store) walkBucket(si caps.StorageIndex, f func(*ondisk.Header) error) error {
 	held, newer, err := s.headers(si)
 	if err != nil {
 		return err
 	}
 	if len(newer) > 0 {
-		return fmt.Errorf("a share file in the storage directory was %w", errNewer)
+		return fmt.Errorf("a share file in the storage directory was %w", ondisk.ErrNewer)
 	}
 	for _, h := range held {
 		if err := f(h); err != nil {
@@ -91,21 +92,21 @@ func (s *Store) walkBucket(si caps.StorageIndex, f func(*header) error) error {
 }
 
 // addMissing notes the shares of page that the index does not know.
-func (s *Store) addMissing(x *index, page []*header) error {
+func (s *Store) addMissing(x *index, page []*ondisk.Header) error {
 	return x.db.Update(func(tx *bolt.Tx) error {
 		shares := tx.Bucket(bucketShares)
 		for _, h := range page {
-			key, value := shareKey(h.si, h.number), shareValue(h)
+			key, value := shareKey(h.Index, h.Number), shareValue(h)
 			if bytes.Equal(shares.Get(key), value) {
 				continue
 			}
 			if err := shares.Put(key, value); err != nil {
 				return err
 			}
-			if hasLease(tx, h.si) {
+			if hasLease(tx, h.Index) {
 				continue
 			}
-			if err := putLease(tx, h.si, nobodysLease(), s.cfg.Now()); err != nil {
+			if err := putLease(tx, h.Index, nobodysLease(), s.cfg.Now()); err != nil {
 				return err
 			}
 		}

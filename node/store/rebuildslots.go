@@ -12,6 +12,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 )
 
@@ -51,23 +52,23 @@ func (s *Store) reconcileSlots(x *index) error {
 
 // reconcileSlot returns what a slot holds; nil if it is none, or lost.
 func (s *Store) reconcileSlot(x *index, si caps.StorageIndex) (*slotTotals, error) {
-	b, err := readFile(s.recordPath(si), maxRecord)
+	b, err := readFile(s.recordPath(si), ondisk.MaxRecord)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, s.cutOff(x, si)
 	}
 	if err != nil {
 		return nil, err
 	}
-	r, err := parseRecord(b)
-	if errors.Is(err, errNewer) {
-		return nil, fmt.Errorf("a slot in the storage directory was %w", errNewer)
+	r, err := ondisk.ParseRecord(b)
+	if errors.Is(err, ondisk.ErrNewer) {
+		return nil, fmt.Errorf("a slot in the storage directory was %w", ondisk.ErrNewer)
 	}
-	if err != nil || r.si != si {
+	if err != nil || r.Index != si {
 		s.cfg.Log.Error("a slot's record is broken: its shares can be read, but the slot takes no part in updates", "index", si)
 		return nil, nil
 	}
 	s.tidy(r)
-	t := r.totals()
+	t := totalsOf(r)
 	return &t, nil
 }
 
@@ -140,10 +141,10 @@ func (x *index) updateSlots(page []slotTotals) error {
 }
 
 // nobodysLease is one that nobody can renew or cancel.
-func nobodysLease() (l lease) {
+func nobodysLease() (l ondisk.Lease) {
 	// crypto/rand.Read never fails: it ends the program first.
-	rand.Read(l.renew[:])
-	rand.Read(l.cancel[:])
+	rand.Read(l.Renew[:])
+	rand.Read(l.Cancel[:])
 	return l
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -19,25 +20,25 @@ const (
 
 // counted is what the totals have of a slot: after a crash that may not be
 // what it holds, until it changes or recount comes by. The slot is locked.
-func (s *Store) counted(r *record) slotTotals {
+func (s *Store) counted(r *ondisk.Record) slotTotals {
 	if r == nil {
 		return slotTotals{}
 	}
 	s.mu.Lock()
-	t, touched := s.touched[r.si]
+	t, touched := s.touched[r.Index]
 	s.mu.Unlock()
 	switch {
 	case touched:
 		return t
 	case !s.crashed.Load():
-		return r.totals()
+		return totalsOf(r)
 	}
-	t, known, err := s.index.slot(r.si)
+	t, known, err := s.index.slot(r.Index)
 	switch {
 	case err != nil:
-		return r.totals()
+		return totalsOf(r)
 	case !known:
-		return slotTotals{si: r.si, who: r.who}
+		return slotTotals{si: r.Index, who: r.Who}
 	}
 	return t
 }
@@ -97,11 +98,11 @@ func (s *Store) recountSlot(si caps.StorageIndex) error {
 	if _, known, err := s.index.slot(si); err != nil {
 		return err
 	} else if !known {
-		if err := s.index.addSlots([]slotTotals{{si: si, who: r.who}}, s.cfg.Now); err != nil {
+		if err := s.index.addSlots([]slotTotals{{si: si, who: r.Who}}, s.cfg.Now); err != nil {
 			return err
 		}
 	}
-	was, now := s.counted(r), r.totals()
+	was, now := s.counted(r), totalsOf(r)
 	if was == now {
 		return nil
 	}
@@ -114,4 +115,26 @@ func (s *Store) recountSlot(si caps.StorageIndex) error {
 	a.Disk += now.disk - was.disk
 	s.touched[si] = now
 	return nil
+}
+
+// totalsOf counts the shares that readers see, the bytes of all, and what the
+// slot takes of the disk.
+func totalsOf(r *ondisk.Record) slotTotals {
+	t := slotTotals{si: r.Index, who: r.Who, shares: int64(len(r.Visible()))}
+	t.disk = cost(r.Size())
+	type file struct {
+		n    storage.ShareNumber
+		step uint64
+	}
+	files := map[file]int64{}
+	for _, set := range []ondisk.Shares{r.Current, r.Base, r.Foreign} {
+		for n, ref := range set {
+			files[file{n, ref.Step}] = ref.Length
+		}
+	}
+	for _, length := range files {
+		t.bytes += length
+		t.disk += cost(length)
+	}
+	return t
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -158,9 +159,9 @@ func (s *Store) resumeUpload(k uploadKey) (bool, error) {
 	if err != nil || n.key != k {
 		return false, nil
 	}
-	if _, err := s.readHeader(storage.Immutable, k.si, k.n); err == nil || errors.Is(err, errNewer) {
+	if _, err := s.readHeader(storage.Immutable, k.si, k.n); err == nil || errors.Is(err, ondisk.ErrNewer) {
 		return false, nil
-	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errHeader) {
+	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ondisk.ErrHeader) {
 		return false, err
 	}
 	now := s.cfg.Now()
@@ -208,7 +209,7 @@ func (s *Store) trust(u *upload, n *note) error {
 		want [32]byte
 	}{{n.written, written}, {n.synced, synced}} {
 		if list.place != list.want || list.place == [32]byte{} || len(list.have) == 0 ||
-			info.Size() < headerSize+list.have[len(list.have)-1].End {
+			info.Size() < ondisk.HeaderSize+list.have[len(list.have)-1].End {
 			continue
 		}
 		u.have, u.synced, u.written = list.have, synced, written

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -79,7 +80,7 @@ func (u *uploader) lose(t *testing.T, s *Store, from, to int) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteAt(make([]byte, to-from), headerSize+int64(from)); err != nil {
+	if _, err := f.WriteAt(make([]byte, to-from), ondisk.HeaderSize+int64(from)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -282,7 +283,7 @@ func TestLargeUploads(t *testing.T) {
 }
 
 func aNote() []byte {
-	n := note{key: uploadKey{caps.StorageIndex{1}, 255}, size: 1000, secret: [32]byte{2}, lease: lease{[32]byte{3}, [32]byte{4}}, who: 5}
+	n := note{key: uploadKey{caps.StorageIndex{1}, 255}, size: 1000, secret: [32]byte{2}, lease: ondisk.Lease{Renew: [32]byte{3}, Cancel: [32]byte{4}}, who: 5}
 	b := make([]byte, noteWritten+maxArea)
 	copy(b, n.head())
 	for at, r := range map[int]noteRanges{
@@ -323,7 +324,7 @@ func TestNote(t *testing.T) {
 	}
 	newer := bytes.Clone(good)
 	binary.BigEndian.PutUint32(newer[8:], noteFormat+1)
-	if _, err := parseNote(newer); !errors.Is(err, errNewer) {
+	if _, err := parseNote(newer); !errors.Is(err, ondisk.ErrNewer) {
 		t.Errorf("a newer note: got %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
@@ -31,12 +32,12 @@ func (s *Store) readTestWrite(ctx context.Context, who Authority, si caps.Storag
 	if err != nil {
 		return false, nil, err
 	}
-	var visible shareSet
+	var visible ondisk.Shares
 	if r != nil {
-		if !r.allows(enabler) {
+		if !r.Allows(enabler) {
 			return false, nil, storage.ErrUnauthorized
 		}
-		visible = r.visible()
+		visible = r.Visible()
 	}
 	if data, err = s.readSpans(si, visible, spans); err != nil {
 		return false, nil, err
@@ -70,7 +71,7 @@ func validWrites(writes map[storage.ShareNumber]storage.TestWrite, spans []stora
 			if p.Offset < 0 {
 				return storage.ErrBadRequest
 			}
-			if p.Offset > maxShareSize-int64(len(p.Data)) {
+			if p.Offset > ondisk.MaxShareSize-int64(len(p.Data)) {
 				return storage.ErrTooLarge
 			}
 		}
@@ -82,20 +83,20 @@ func validWrites(writes map[storage.ShareNumber]storage.TestWrite, spans []stora
 }
 
 // readSpans reads the spans of every share that is whole.
-func (s *Store) readSpans(si caps.StorageIndex, set shareSet, spans []storage.Span) (map[storage.ShareNumber][][]byte, error) {
+func (s *Store) readSpans(si caps.StorageIndex, set ondisk.Shares, spans []storage.Span) (map[storage.ShareNumber][][]byte, error) {
 	var total int64
 	out := map[storage.ShareNumber][][]byte{}
 	for n, ref := range set {
 		parts := make([][]byte, len(spans))
 		for i, span := range spans {
-			size := max(0, min(span.Size, ref.length-span.Offset))
+			size := max(0, min(span.Size, ref.Length-span.Offset))
 			if total += size; total > storage.MaxSlotRead {
 				return nil, storage.ErrTooLarge
 			}
 			parts[i] = make([]byte, size)
 		}
 		f, err := s.openRef(si, n, ref)
-		if errors.Is(err, errHeader) {
+		if errors.Is(err, ondisk.ErrHeader) {
 			continue
 		}
 		if err != nil {
@@ -117,24 +118,24 @@ func (s *Store) readSpans(si caps.StorageIndex, set shareSet, spans []storage.Sp
 }
 
 // test says whether a share passes; one that is not there has no bytes.
-func (s *Store) test(si caps.StorageIndex, n storage.ShareNumber, set shareSet, tests []storage.Test) (bool, error) {
+func (s *Store) test(si caps.StorageIndex, n storage.ShareNumber, set ondisk.Shares, tests []storage.Test) (bool, error) {
 	if len(tests) == 0 {
 		return true, nil
 	}
 	ref, ok := set[n]
-	var f *shareFile
+	var f *ondisk.Share
 	if ok {
 		var err error
-		if f, err = s.openRef(si, n, ref); err != nil && !errors.Is(err, errHeader) {
+		if f, err = s.openRef(si, n, ref); err != nil && !errors.Is(err, ondisk.ErrHeader) {
 			return false, err
 		} else if err != nil {
-			ref, f = shareRef{}, nil
+			ref, f = ondisk.Ref{}, nil
 		} else {
 			defer f.Close()
 		}
 	}
 	for _, t := range tests {
-		size := max(0, min(t.Size, ref.length-t.Offset))
+		size := max(0, min(t.Size, ref.Length-t.Offset))
 		if size != int64(len(t.Specimen)) {
 			return false, nil
 		}
@@ -153,34 +154,34 @@ func (s *Store) test(si caps.StorageIndex, n storage.ShareNumber, set shareSet, 
 
 // patch carries out the writes of a request that passed its tests. What was
 // voted for stays beside what is written here.
-func (s *Store) patch(old *record, blank record, writes map[storage.ShareNumber]storage.TestWrite, lease *storage.LeaseSecrets) error {
+func (s *Store) patch(old *ondisk.Record, blank ondisk.Record, writes map[storage.ShareNumber]storage.TestWrite, lease *storage.LeaseSecrets) error {
 	c := s.begin(old, blank)
 	defer c.end()
 	r := c.next
-	before := r.visible()
-	r.foreign = maps.Clone(before)
-	if r.foreign == nil {
-		r.foreign = shareSet{}
+	before := r.Visible()
+	r.Foreign = maps.Clone(before)
+	if r.Foreign == nil {
+		r.Foreign = ondisk.Shares{}
 	}
 	for n, w := range writes {
 		if err := c.patchShare(n, w); err != nil {
 			return err
 		}
 	}
-	if len(r.foreign) == 0 {
+	if len(r.Foreign) == 0 {
 		lease = nil
 	}
-	if maps.Equal(before, r.foreign) {
+	if maps.Equal(before, r.Foreign) {
 		if lease == nil {
 			return nil
 		}
-		return s.index.renewLease(r.si, hashLease(lease), s.cfg.Now())
+		return s.index.renewLease(r.Index, ondisk.HashLease(lease), s.cfg.Now())
 	}
-	r.isForeign, r.seen = true, false
+	r.IsForeign, r.Seen = true, false
 	if err := c.commit(lease); err != nil {
 		return err
 	}
-	if len(r.foreign) == 0 && r.state == (agree.State{}) {
+	if len(r.Foreign) == 0 && r.State == (agree.State{}) {
 		return s.removeSlot(r)
 	}
 	return nil
@@ -188,14 +189,14 @@ func (s *Store) patch(old *record, blank record, writes map[storage.ShareNumber]
 
 // patchShare writes the share that n is after w.
 func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
-	set := c.next.foreign
+	set := c.next.Foreign
 	if w.NewLength != nil && *w.NewLength == 0 {
 		delete(set, n)
 		return nil
 	}
 	ref, there := set[n]
 	// peak is what the share has before it is cut.
-	peak := ref.length
+	peak := ref.Length
 	for _, p := range w.Patches {
 		peak = max(peak, p.Offset+int64(len(p.Data)))
 	}
@@ -203,61 +204,61 @@ func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
 	if w.NewLength != nil {
 		length = min(length, *w.NewLength)
 	}
-	if there && len(w.Patches) == 0 && length == ref.length {
+	if there && len(w.Patches) == 0 && length == ref.Length {
 		return nil
 	}
-	var from *shareFile
+	var from *ondisk.Share
 	if there {
 		var err error
 		// Of a share that is broken nobody has read the bytes that stay.
-		if from, err = c.s.openRef(c.next.si, n, ref); err != nil && !errors.Is(err, errHeader) {
+		if from, err = c.s.openRef(c.next.Index, n, ref); err != nil && !errors.Is(err, ondisk.ErrHeader) {
 			return err
 		} else if err == nil {
 			defer from.Close()
 		}
 	}
-	err := c.writeFile(n, c.next.step, length, func(f file) error {
+	err := c.writeFile(n, c.next.Step, length, func(f file) error {
 		if from != nil {
-			old := io.NewSectionReader(from, 0, min(ref.length, length))
-			if _, err := io.Copy(io.NewOffsetWriter(f, headerSize), old); err != nil {
+			old := io.NewSectionReader(from, 0, min(ref.Length, length))
+			if _, err := io.Copy(io.NewOffsetWriter(f, ondisk.HeaderSize), old); err != nil {
 				return err
 			}
 		}
 		for _, p := range w.Patches {
 			data := p.Data[:max(0, min(int64(len(p.Data)), length-p.Offset))]
-			if _, err := f.WriteAt(data, headerSize+p.Offset); err != nil {
+			if _, err := f.WriteAt(data, ondisk.HeaderSize+p.Offset); err != nil {
 				return err
 			}
 		}
-		return f.Truncate(headerSize + length)
+		return f.Truncate(ondisk.HeaderSize + length)
 	})
-	set[n] = shareRef{c.next.step, length}
+	set[n] = ondisk.Ref{Step: c.next.Step, Length: length}
 	return err
 }
 
 // removeSlot forgets a slot that holds nothing and promised nothing.
-func (s *Store) removeSlot(r *record) error {
+func (s *Store) removeSlot(r *ondisk.Record) error {
 	// The index first: what it knows and has no record is lost.
-	if err := s.index.dropSlot(r.si); err != nil {
+	if err := s.index.dropSlot(r.Index); err != nil {
 		return err
 	}
 	s.mu.Lock()
-	s.account(r.who).Disk -= r.totals().disk
-	delete(s.touched, r.si)
+	s.account(r.Who).Disk -= totalsOf(r).disk
+	delete(s.touched, r.Index)
 	s.mu.Unlock()
-	dir := s.slotDir(r.si)
+	dir := s.slotDir(r.Index)
 	// The shares are gone for good before the record is: files of later steps
 	// without one are those of a slot that lost it, see hadRecord.
 	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
-	if err := os.Remove(s.recordPath(r.si)); err != nil {
+	if err := os.Remove(s.recordPath(r.Index)); err != nil {
 		return err
 	}
 	if err := durable.SyncDir(dir); err != nil {
 		return err
 	}
-	s.index.carriedOut(r.si[:])
+	s.index.carriedOut(r.Index[:])
 	if err := os.Remove(dir); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -110,7 +111,7 @@ func (s *Store) list(si caps.StorageIndex) (held, newer map[storage.ShareNumber]
 }
 
 // headers is list with what the files say.
-func (s *Store) headers(si caps.StorageIndex) (held map[storage.ShareNumber]*header, newer map[storage.ShareNumber]bool, err error) {
+func (s *Store) headers(si caps.StorageIndex) (held map[storage.ShareNumber]*ondisk.Header, newer map[storage.ShareNumber]bool, err error) {
 	entries, err := os.ReadDir(s.bucketDir(si))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -118,7 +119,7 @@ func (s *Store) headers(si caps.StorageIndex) (held map[storage.ShareNumber]*hea
 	if err != nil {
 		return nil, nil, s.fault("list a bucket", err)
 	}
-	held, newer = map[storage.ShareNumber]*header{}, map[storage.ShareNumber]bool{}
+	held, newer = map[storage.ShareNumber]*ondisk.Header{}, map[storage.ShareNumber]bool{}
 	for _, e := range entries {
 		n, ok := parseNumber(e.Name())
 		if !ok {
@@ -127,9 +128,9 @@ func (s *Store) headers(si caps.StorageIndex) (held map[storage.ShareNumber]*hea
 		switch h, err := s.readHeader(storage.Immutable, si, n); {
 		case err == nil:
 			held[n] = h
-		case errors.Is(err, errNewer):
+		case errors.Is(err, ondisk.ErrNewer):
 			newer[n] = true
-		case errors.Is(err, errHeader), errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, ondisk.ErrHeader), errors.Is(err, fs.ErrNotExist):
 			s.cfg.Log.Warn("a share file is broken", "index", si, "share", n)
 		default:
 			return nil, nil, s.fault("read a share", err)
@@ -138,7 +139,7 @@ func (s *Store) headers(si caps.StorageIndex) (held map[storage.ShareNumber]*hea
 	return held, newer, nil
 }
 
-func (s *Store) readHeader(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*header, error) {
+func (s *Store) readHeader(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*ondisk.Header, error) {
 	f, h, err := s.openShare(kind, si, n)
 	if err != nil {
 		return nil, err
@@ -148,8 +149,8 @@ func (s *Store) readHeader(kind storage.Kind, si caps.StorageIndex, n storage.Sh
 
 // openShare opens the file of a share and checks that it is the one that its
 // name says, whole.
-func (s *Store) openShare(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*shareFile, *header, error) {
-	return openShareFile(s.sharePath(si, n), kind, si, n)
+func (s *Store) openShare(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*ondisk.Share, *ondisk.Header, error) {
+	return ondisk.OpenShare(s.sharePath(si, n), kind, si, n)
 }
 
 // Read implements storage.Server.
@@ -177,18 +178,18 @@ func (s *Store) Read(ctx context.Context, kind storage.Kind, si caps.StorageInde
 
 // openWhole opens a share for its readers. ErrNotFound: there is none, or
 // its file is broken, so that Shares does not list it either.
-func (s *Store) openWhole(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*shareFile, int64, error) {
+func (s *Store) openWhole(kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*ondisk.Share, int64, error) {
 	if kind == storage.Mutable {
 		return s.openVisible(si, n)
 	}
 	f, h, err := s.openShare(kind, si, n)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeader) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ondisk.ErrHeader) {
 		return nil, 0, storage.ErrNotFound
 	}
 	if err != nil {
 		return nil, 0, s.fault("read a share", err)
 	}
-	return f, h.length, nil
+	return f, h.Length, nil
 }
 
 // AddLease implements storage.Server.
@@ -213,7 +214,7 @@ func (s *Store) AddLease(ctx context.Context, si caps.StorageIndex, ls *storage.
 			return storage.ErrNotFound
 		}
 	}
-	if err := s.index.renewLease(si, hashLease(ls), s.cfg.Now()); err != nil {
+	if err := s.index.renewLease(si, ondisk.HashLease(ls), s.cfg.Now()); err != nil {
 		return s.fault("write a lease", err)
 	}
 	return nil

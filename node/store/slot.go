@@ -2,11 +2,10 @@ package store
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
-	"maps"
 	"slices"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
@@ -29,7 +28,7 @@ func (s *Store) slot(ctx context.Context, who Authority, si caps.StorageIndex, r
 	if err != nil {
 		return none, err
 	}
-	if r != nil && req.Message != (agree.Read{}) && !r.allows(req.Enabler) {
+	if r != nil && req.Message != (agree.Read{}) && !r.Allows(req.Enabler) {
 		return none, storage.ErrUnauthorized
 	}
 	out := storage.SlotAnswer{Done: true}
@@ -48,7 +47,7 @@ func (s *Store) slot(ctx context.Context, who Authority, si caps.StorageIndex, r
 
 // voter returns the record of a slot for a request that counts on it: one
 // that this very server wrote, durably. nil: there is no such slot.
-func (s *Store) voter(si caps.StorageIndex) (*record, error) {
+func (s *Store) voter(si caps.StorageIndex) (*ondisk.Record, error) {
 	if s.stateLost {
 		return nil, storage.ErrStateLost
 	}
@@ -56,13 +55,13 @@ func (s *Store) voter(si caps.StorageIndex) (*record, error) {
 	if err != nil || r == nil {
 		return nil, err
 	}
-	if r.tubID != s.cfg.TubID {
+	if r.TubID != s.cfg.TubID {
 		return nil, storage.ErrStateLost
 	}
 	if _, unsure := s.unsure.Load(si); unsure {
 		// What can be read may not be on the disk.
 		again := *r
-		again.step += 2
+		again.Step += 2
 		if err := s.writeRecord(&again); err != nil {
 			return nil, s.fault("write a slot's record", err)
 		}
@@ -70,11 +69,6 @@ func (s *Store) voter(si caps.StorageIndex) (*record, error) {
 		r = &again
 	}
 	return r, nil
-}
-
-func (r *record) allows(e *storage.WriteEnabler) bool {
-	hash := hashEnabler(e)
-	return subtle.ConstantTimeCompare(hash[:], r.enabler[:]) == 1
 }
 
 // validStep refuses what no rule has a meaning for.
@@ -104,36 +98,36 @@ func validStep(req *storage.SlotRequest) bool {
 
 // step carries out a message that may change the slot, and returns its
 // record afterwards. errMissing: it was not done, for want of shares.
-func (s *Store) step(old *record, who Authority, si caps.StorageIndex, req *storage.SlotRequest) (*record, bool, error) {
+func (s *Store) step(old *ondisk.Record, who Authority, si caps.StorageIndex, req *storage.SlotRequest) (*ondisk.Record, bool, error) {
 	c := s.begin(old, s.blank(who, si, req.Enabler))
 	defer c.end()
 	r := c.next
-	before := r.state
+	before := r.State
 	after, done := before.Apply(req.Message)
-	list, agreed := agree.Recorded(req.Message, before, after, r.placement, req.Placement)
-	if !done || !agreed || after != before && r.refuses(req.Message) {
+	list, agreed := agree.Recorded(req.Message, before, after, r.Placement, req.Placement)
+	if !done || !agreed || after != before && r.Refuses(req.Message) {
 		return old, false, nil
 	}
-	r.state = after
+	r.State = after
 	v, installs := installed(req.Message, after)
 	if installs {
 		if err := c.installAll(v, req); err != nil {
 			return old, false, err
 		}
 		if after.Current != before.Current {
-			r.ancestors = slices.Clone(req.Ancestors)
+			r.Ancestors = slices.Clone(req.Ancestors)
 		}
-		r.placement = slices.Clone(list)
+		r.Placement = slices.Clone(list)
 	}
 	switch req.Message.(type) {
 	case agree.Prepare:
-		r.seen = r.isForeign
+		r.Seen = r.IsForeign
 	case agree.Accept:
 		if after != before {
-			r.foreign, r.isForeign, r.seen, r.lost = nil, false, false, false
+			r.Foreign, r.IsForeign, r.Seen, r.Lost = nil, false, false, false
 		}
 	}
-	if old != nil && old.same(r) {
+	if old != nil && old.Same(r) {
 		return old, true, nil
 	}
 	lease := req.Lease
@@ -144,18 +138,6 @@ func (s *Store) step(old *record, who Authority, si caps.StorageIndex, req *stor
 		return old, false, err
 	}
 	return r, true, nil
-}
-
-// refuses: votes wait until their writer knows what a Tahoe-LAFS client
-// wrote here.
-func (r *record) refuses(m agree.Message) bool {
-	switch m.(type) {
-	case agree.Fast:
-		return r.isForeign
-	case agree.Accept:
-		return r.isForeign && !r.seen
-	}
-	return false
 }
 
 // installed says which version the message leaves as current, if it does.
@@ -178,41 +160,35 @@ func installed(m agree.Message, after agree.State) (agree.VersionID, bool) {
 // installAll brings the shares of the next record in line with its state.
 func (c *change) installAll(v agree.VersionID, req *storage.SlotRequest) (err error) {
 	r := c.next
-	if r.current, err = c.install(v, req.Shares, r.step); err != nil {
+	if r.Current, err = c.install(v, req.Shares, r.Step); err != nil {
 		return err
 	}
 	var base agree.VersionID
-	if !r.state.Committed && !r.state.Base.Itself {
-		base = r.state.Base.Version
+	if !r.State.Committed && !r.State.Base.Itself {
+		base = r.State.Base.Version
 	}
-	if r.base, err = c.install(base, req.Base, r.step-1); err != nil {
+	if r.Base, err = c.install(base, req.Base, r.Step-1); err != nil {
 		return err
 	}
-	if len(r.current) == 0 || len(r.base) == 0 && !base.IsZero() {
+	if len(r.Current) == 0 || len(r.Base) == 0 && !base.IsZero() {
 		return errMissing
 	}
 	return nil
 }
 
-// same says that next has nothing that r has not.
-func (r *record) same(next *record) bool {
-	return r.state == next.state && r.seen == next.seen && r.isForeign == next.isForeign && r.lost == next.lost && slices.Equal(r.placement, next.placement) &&
-		maps.Equal(r.current, next.current) && maps.Equal(r.base, next.base) && maps.Equal(r.foreign, next.foreign)
-}
-
 // answer tells the slot's state, with bytes of its shares.
-func (s *Store) answer(out *storage.SlotAnswer, r *record, from, fetch int64) (err error) {
-	out.State, out.Foreign, out.Lost = r.state, r.isForeign, r.lost
-	out.Ancestors, out.Placement = slices.Clone(r.ancestors), slices.Clone(r.placement)
-	if n := int64(len(r.current) + len(r.base) + len(r.foreign)); n > 0 {
+func (s *Store) answer(out *storage.SlotAnswer, r *ondisk.Record, from, fetch int64) (err error) {
+	out.State, out.Foreign, out.Lost = r.State, r.IsForeign, r.Lost
+	out.Ancestors, out.Placement = slices.Clone(r.Ancestors), slices.Clone(r.Placement)
+	if n := int64(len(r.Current) + len(r.Base) + len(r.Foreign)); n > 0 {
 		fetch = min(fetch, storage.MaxSlotFetch/n)
 	}
-	sets := []shareSet{r.current, r.base, nil}
-	if r.isForeign {
-		sets = []shareSet{r.foreign, r.current, r.base}
+	sets := []ondisk.Shares{r.Current, r.Base, nil}
+	if r.IsForeign {
+		sets = []ondisk.Shares{r.Foreign, r.Current, r.Base}
 	}
 	for i, set := range []*map[storage.ShareNumber]storage.SlotShare{&out.Current, &out.Base, &out.Older} {
-		if *set, err = s.fetch(r.si, sets[i], from, fetch); err != nil {
+		if *set, err = s.fetch(r.Index, sets[i], from, fetch); err != nil {
 			return err
 		}
 	}
@@ -221,17 +197,17 @@ func (s *Store) answer(out *storage.SlotAnswer, r *record, from, fetch int64) (e
 
 // fetch reads length bytes from byte from on of each share. One whose file
 // is broken is left out.
-func (s *Store) fetch(si caps.StorageIndex, set shareSet, from, length int64) (map[storage.ShareNumber]storage.SlotShare, error) {
+func (s *Store) fetch(si caps.StorageIndex, set ondisk.Shares, from, length int64) (map[storage.ShareNumber]storage.SlotShare, error) {
 	var out map[storage.ShareNumber]storage.SlotShare
 	for n, ref := range set {
 		f, err := s.openRef(si, n, ref)
-		if errors.Is(err, errHeader) {
+		if errors.Is(err, ondisk.ErrHeader) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		data := make([]byte, max(0, min(length, ref.length-from)))
+		data := make([]byte, max(0, min(length, ref.Length-from)))
 		_, err = f.ReadAt(data, from)
 		f.Close()
 		if len(data) > 0 && err != nil {
@@ -240,7 +216,7 @@ func (s *Store) fetch(si caps.StorageIndex, set shareSet, from, length int64) (m
 		if out == nil {
 			out = map[storage.ShareNumber]storage.SlotShare{}
 		}
-		out[n] = storage.SlotShare{Size: ref.length, Data: data}
+		out[n] = storage.SlotShare{Size: ref.Length, Data: data}
 	}
 	return out, nil
 }

@@ -14,12 +14,10 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
-
-// maxRecord is above any record's length.
-const maxRecord = 128 << 10
 
 func (s *Store) slotsDir() string { return filepath.Join(s.cfg.Dir, "slots") }
 
@@ -113,19 +111,19 @@ func (l *indexLocks) drop(si caps.StorageIndex, k *indexLock) {
 
 // readRecord returns the record of a slot, nil if there is no such slot.
 // ErrStateLost: there was one. The slot is locked.
-func (s *Store) readRecord(si caps.StorageIndex) (*record, error) {
-	b, err := readFile(s.recordPath(si), maxRecord)
+func (s *Store) readRecord(si caps.StorageIndex) (*ondisk.Record, error) {
+	b, err := readFile(s.recordPath(si), ondisk.MaxRecord)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, s.neverThere(si)
 	}
 	if err != nil {
 		return nil, s.fault("read a slot's record", err)
 	}
-	r, err := parseRecord(b)
+	r, err := ondisk.ParseRecord(b)
 	switch {
-	case errors.Is(err, errNewer):
+	case errors.Is(err, ondisk.ErrNewer):
 		return nil, s.fault("read a slot's record", err)
-	case err != nil, r.si != si:
+	case err != nil, r.Index != si:
 		s.cfg.Log.Error("a slot's record is broken: its shares can be read, but the slot takes no part in updates", "index", si)
 		return nil, storage.ErrStateLost
 	}
@@ -174,11 +172,11 @@ func (s *Store) slotFiles(si caps.StorageIndex) (out []slotFile, err error) {
 
 // visibleShares are the shares of a slot that readers see. Of one whose
 // record is lost they are the newest files. The slot is locked.
-func (s *Store) visibleShares(si caps.StorageIndex) (shareSet, error) {
+func (s *Store) visibleShares(si caps.StorageIndex) (ondisk.Shares, error) {
 	r, err := s.readRecord(si)
 	switch {
 	case err == nil && r != nil:
-		return r.visible(), nil
+		return r.Visible(), nil
 	case !errors.Is(err, storage.ErrStateLost):
 		return nil, err
 	}
@@ -186,15 +184,15 @@ func (s *Store) visibleShares(si caps.StorageIndex) (shareSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := shareSet{}
+	out := ondisk.Shares{}
 	for _, f := range files {
-		if old, ok := out[f.n]; ok && old.step > f.step {
+		if old, ok := out[f.n]; ok && old.Step > f.step {
 			continue
 		}
 		file, h, err := s.openFile(si, f.n, f.step)
 		if err == nil {
 			file.Close()
-			out[f.n] = shareRef{f.step, h.length}
+			out[f.n] = ondisk.Ref{Step: f.step, Length: h.Length}
 		}
 	}
 	return out, nil
@@ -209,7 +207,7 @@ func (s *Store) slotShares(si caps.StorageIndex) (out []storage.ShareNumber, err
 	}
 	for n, ref := range set {
 		f, err := s.openRef(si, n, ref)
-		if errors.Is(err, errHeader) {
+		if errors.Is(err, ondisk.ErrHeader) {
 			continue
 		}
 		if err != nil {
@@ -222,21 +220,21 @@ func (s *Store) slotShares(si caps.StorageIndex) (out []storage.ShareNumber, err
 }
 
 // openFile opens a share file of a slot, if it is whole.
-func (s *Store) openFile(si caps.StorageIndex, n storage.ShareNumber, step uint64) (*shareFile, *header, error) {
-	return openShareFile(s.slotShare(si, n, step), storage.Mutable, si, n)
+func (s *Store) openFile(si caps.StorageIndex, n storage.ShareNumber, step uint64) (*ondisk.Share, *ondisk.Header, error) {
+	return ondisk.OpenShare(s.slotShare(si, n, step), storage.Mutable, si, n)
 }
 
-// openRef opens a share that a record names. errHeader: the file is gone or
+// openRef opens a share that a record names. ErrHeader: the file is gone or
 // damaged.
-func (s *Store) openRef(si caps.StorageIndex, n storage.ShareNumber, ref shareRef) (*shareFile, error) {
-	f, h, err := s.openFile(si, n, ref.step)
-	if err == nil && h.length != ref.length {
+func (s *Store) openRef(si caps.StorageIndex, n storage.ShareNumber, ref ondisk.Ref) (*ondisk.Share, error) {
+	f, h, err := s.openFile(si, n, ref.Step)
+	if err == nil && h.Length != ref.Length {
 		f.Close()
-		err = errHeader
+		err = ondisk.ErrHeader
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errHeader) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, ondisk.ErrHeader) {
 		s.cfg.Log.Warn("a share file is broken", "index", si, "share", n)
-		return nil, errHeader
+		return nil, ondisk.ErrHeader
 	}
 	if err != nil {
 		return nil, s.fault("read a share", err)
@@ -245,7 +243,7 @@ func (s *Store) openRef(si caps.StorageIndex, n storage.ShareNumber, ref shareRe
 }
 
 // openVisible opens the share that readers see. ErrNotFound: there is none.
-func (s *Store) openVisible(si caps.StorageIndex, n storage.ShareNumber) (*shareFile, int64, error) {
+func (s *Store) openVisible(si caps.StorageIndex, n storage.ShareNumber) (*ondisk.Share, int64, error) {
 	defer s.slots.lock(si)()
 	set, err := s.visibleShares(si)
 	if err != nil {
@@ -256,10 +254,10 @@ func (s *Store) openVisible(si caps.StorageIndex, n storage.ShareNumber) (*share
 		return nil, 0, storage.ErrNotFound
 	}
 	f, err := s.openRef(si, n, ref)
-	if errors.Is(err, errHeader) {
+	if errors.Is(err, ondisk.ErrHeader) {
 		return nil, 0, storage.ErrNotFound
 	}
-	return f, ref.length, err
+	return f, ref.Length, err
 }
 
 // readFile reads a file of at most limit bytes; of a longer one it returns

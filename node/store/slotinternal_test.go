@@ -3,7 +3,6 @@ package store
 import (
 	"crypto/sha256"
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,8 +209,8 @@ func TestUnsure(t *testing.T) {
 		t.Errorf("Read: got %+v, %v", again, err)
 	}
 	after, err := s.readRecord(si)
-	if err != nil || after.step <= before.step {
-		t.Errorf("the record was not written again: step %d, then %d, %v", before.step, after.step, err)
+	if err != nil || after.Step <= before.Step {
+		t.Errorf("the record was not written again: step %d, then %d, %v", before.Step, after.Step, err)
 	}
 }
 
@@ -255,93 +254,6 @@ func TestCutOff(t *testing.T) {
 	if a, err := s.Slot(t.Context(), si, second); err != nil || !a.Done {
 		t.Errorf("Slot: got %+v, %v", a, err)
 	}
-}
-
-// aRecord has something in every field.
-func aRecord() *record {
-	v := func(seq uint64) agree.VersionID { return agree.VersionID{Seq: seq, Root: [32]byte{byte(seq), 1}} }
-	return &record{si: caps.StorageIndex{1}, tubID: [20]byte{2}, enabler: [32]byte{3}, who: 77, step: 8,
-		state: agree.State{Promised: agree.Ballot{N: 9, Nonce: 8, Fast: 7}, Accepted: agree.Ballot{N: 6, Nonce: 5, Fast: 4},
-			Current: v(11), Base: agree.Base{Version: v(10)}, Committed: true},
-		ancestors: []agree.VersionID{v(10), v(9)}, placement: []byte("placement"),
-		current: shareSet{0: {8, 100}, 255: {6, 0}}, base: shareSet{0: {7, 90}}, foreign: shareSet{3: {2, 1 << 40}},
-		isForeign: true, seen: true}
-}
-
-// TestRecord flips every bit of a record, and cuts it at every byte.
-func TestRecord(t *testing.T) {
-	want := aRecord()
-	good := want.marshal()
-	got, err := parseRecord(good)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !got.same(want) || got.si != want.si || got.tubID != want.tubID || got.enabler != want.enabler || got.who != want.who || got.step != want.step ||
-		!slices.Equal(got.ancestors, want.ancestors) || !maps.Equal(got.foreign, want.foreign) {
-		t.Errorf("parseRecord: got %+v, want %+v", got, want)
-	}
-	if int64(len(good)) != want.size() {
-		t.Errorf("size: got %d, the record has %d", want.size(), len(good))
-	}
-	if old, err := parseRecord(recordFormatOne(want)); err != nil || old.who != Default || !old.same(want) || old.step != want.step {
-		t.Errorf("a record of format 1: got %+v, %v", old, err)
-	}
-	for i := range good {
-		if _, err := parseRecord(good[:i]); err == nil {
-			t.Errorf("cut at %d: no error", i)
-		}
-		for bit := range 8 {
-			b := slices.Clone(good)
-			b[i] ^= 1 << bit
-			if _, err := parseRecord(b); err == nil {
-				t.Errorf("flip of bit %d in byte %d: no error", bit, i)
-			}
-		}
-	}
-	full := aRecord()
-	full.placement, full.ancestors = make([]byte, storage.MaxPlacement), make([]agree.VersionID, storage.MaxAncestors)
-	for n := range 256 {
-		for _, set := range []shareSet{full.current, full.base, full.foreign} {
-			set[storage.ShareNumber(n)] = shareRef{1, 1}
-		}
-	}
-	if b := full.marshal(); len(b) > maxRecord {
-		t.Errorf("the longest record has %d bytes", len(b))
-	} else if _, err := parseRecord(b); err != nil {
-		t.Errorf("the longest record: %v", err)
-	}
-}
-
-// recordFormatOne is the record as format 1 has it.
-func recordFormatOne(r *record) []byte {
-	b := r.marshal()
-	b = slices.Concat(b[:80], b[84:len(b)-32])
-	b[11] = 1
-	return summed(b)
-}
-
-func FuzzRecord(f *testing.F) {
-	// The sum is of no use to who looks for faults behind it.
-	seed := func(r *record) { b := r.marshal(); f.Add(b[:len(b)-32]) }
-	seed(aRecord())
-	seed(&record{step: 2})
-	one := recordFormatOne(aRecord())
-	f.Add(one[:len(one)-32])
-	seed(&record{step: 2, state: agree.State{Base: agree.Base{Itself: true}}, current: shareSet{1: {2, 5}}})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		parseRecord(b)
-		r, err := parseRecord(summed(b))
-		if err != nil {
-			return
-		}
-		got := r.marshal()
-		if b[11] == 1 {
-			got = recordFormatOne(r)
-		}
-		if string(got) != string(summed(b)) {
-			t.Fatalf("got %x, want %x", got, summed(b))
-		}
-	})
 }
 
 func FuzzMark(f *testing.F) {

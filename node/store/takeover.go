@@ -18,6 +18,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 	"lafs/shares/storage/tail"
@@ -29,7 +30,7 @@ type Takeover struct {
 	Number storage.ShareNumber
 	// Path is the file of the container, which nobody changes meanwhile.
 	Path string
-	*Container
+	*ondisk.Container
 	// Votes is, of a slot behind whose shares lafs clients kept their votes,
 	// what these say, the same for all its shares; nil if there are none.
 	Votes *tail.Held
@@ -132,7 +133,7 @@ type taking struct {
 	now  time.Time
 	// renames are made once all that they name is on the disk; links too.
 	renames, links [][2]string
-	slots          []*record
+	slots          []*ondisk.Record
 	dirs           map[string]bool // that were written in
 }
 
@@ -228,11 +229,11 @@ func (t *taking) copy(ctx context.Context, sh *Takeover, p part, to string) erro
 		return err
 	}
 	defer f.Close()
-	h := header{kind: sh.Kind, number: sh.Number, si: sh.Index, length: p.size, tubID: t.s.cfg.TubID, who: Default}
+	h := ondisk.Header{Kind: sh.Kind, Number: sh.Number, Index: sh.Index, Length: p.size, TubID: t.s.cfg.TubID, Who: Default}
 	if sh.Kind == storage.Mutable {
-		h.enabler = sh.enabler
+		h.Enabler = sh.Enabler
 	}
-	if _, err := f.Write(h.marshal()); err != nil {
+	if _, err := f.Write(h.Marshal()); err != nil {
 		return err
 	}
 	n, err := io.Copy(f, io.NewSectionReader(from, p.at, p.size))
@@ -258,12 +259,12 @@ func (t *taking) writeRecord(si caps.StorageIndex, held []Takeover) error {
 		}
 		return cmp.Or(own(a)-own(b), int(a.Number)-int(b.Number))
 	})
-	r := &record{si: si, who: Default, tubID: t.s.cfg.TubID, enabler: held[0].enabler, step: firstStep}
-	r.takeState(held, held[0].NodeID == t.s.cfg.TubID)
+	r := &ondisk.Record{Index: si, Who: Default, TubID: t.s.cfg.TubID, Enabler: held[0].Enabler, Step: firstStep}
+	takeState(r, held, held[0].NodeID == t.s.cfg.TubID)
 	t.slots = append(t.slots, r)
 	to := t.s.recordPath(si)
 	from := filepath.Join(filepath.Dir(to), ".record.taken")
-	if err := os.WriteFile(from, r.marshal(), 0o600); err != nil {
+	if err := os.WriteFile(from, r.Marshal(), 0o600); err != nil {
 		return err
 	}
 	day := fileDay(t.now)
@@ -325,14 +326,14 @@ func (t *taking) relink(from, to string) error {
 func (t *taking) addLeases(shares []Takeover) error {
 	type key struct {
 		si    caps.StorageIndex
-		lease lease
+		lease ondisk.Lease
 	}
 	ends := map[key]uint32{}
 	has := map[caps.StorageIndex]bool{}
 	for _, sh := range shares {
 		for _, l := range sh.Leases {
-			k := key{sh.Index, l.lease}
-			ends[k], has[sh.Index] = max(ends[k], l.day()), true
+			k := key{sh.Index, l.Lease}
+			ends[k], has[sh.Index] = max(ends[k], lastDay(&l)), true
 		}
 		if !has[sh.Index] {
 			has[sh.Index] = true
@@ -345,7 +346,7 @@ func (t *taking) addLeases(shares []Takeover) error {
 	}
 	// Where there are too many, those that end last are kept.
 	slices.SortFunc(keys, func(a, b key) int {
-		return cmp.Or(bytes.Compare(a.si[:], b.si[:]), cmp.Compare(ends[b], ends[a]), bytes.Compare(a.lease.renew[:], b.lease.renew[:]))
+		return cmp.Or(bytes.Compare(a.si[:], b.si[:]), cmp.Compare(ends[b], ends[a]), bytes.Compare(a.lease.Renew[:], b.lease.Renew[:]))
 	})
 	return t.s.index.db.Update(func(tx *bolt.Tx) error {
 		// What a crash leaves named is found by these.
@@ -370,8 +371,8 @@ func (t *taking) addLeases(shares []Takeover) error {
 	})
 }
 
-// day is the day on which the lease ends, rounded up.
-func (l *ContainerLease) day() uint32 {
+// lastDay is the day on which a lease ends, rounded up.
+func lastDay(l *ondisk.ContainerLease) uint32 {
 	const seconds = uint64(day / time.Second)
 	return uint32((uint64(l.Ends) + seconds - 1) / seconds)
 }
@@ -383,13 +384,13 @@ func (t *taking) note(shares []Takeover) error {
 			if sh.Kind != storage.Immutable {
 				continue
 			}
-			h := header{kind: sh.Kind, number: sh.Number, si: sh.Index, length: sh.Length, who: Default}
+			h := ondisk.Header{Kind: sh.Kind, Number: sh.Number, Index: sh.Index, Length: sh.Length, Who: Default}
 			if err := tx.Bucket(bucketShares).Put(shareKey(sh.Index, sh.Number), shareValue(&h)); err != nil {
 				return err
 			}
 		}
 		for _, r := range t.slots {
-			if err := tx.Bucket(bucketSlots).Put(r.si[:], r.totals().value()); err != nil {
+			if err := tx.Bucket(bucketSlots).Put(r.Index[:], totalsOf(r).value()); err != nil {
 				return err
 			}
 		}
@@ -412,7 +413,7 @@ func (t *taking) keys(shares []Takeover) (out [][]byte) {
 		}
 	}
 	for _, r := range t.slots {
-		out = append(out, r.si[:])
+		out = append(out, r.Index[:])
 	}
 	return out
 }

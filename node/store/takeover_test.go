@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lafs/node/store"
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -28,7 +29,7 @@ func (h *tahoe) share(si caps.StorageIndex, n storage.ShareNumber, raw []byte) s
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		h.Fatal(err)
 	}
-	c, err := store.ReadContainer(bytes.NewReader(raw), int64(len(raw)))
+	c, err := ondisk.ReadContainer(bytes.NewReader(raw), int64(len(raw)))
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"lafs/node/store/ondisk"
 	"lafs/shares/agree"
 	"lafs/shares/storage"
 )
@@ -41,27 +42,27 @@ func (t *taking) linked(sh *Takeover) bool {
 // promised and voted for, as its lafs clients kept it. own: it is still the
 // server that clients know by that name. Another one has promised nothing,
 // but keeps the shares.
-func (r *record) takeState(held []Takeover, own bool) {
+func takeState(r *ondisk.Record, held []Takeover, own bool) {
 	votes := held[0].Votes
 	if votes == nil {
 		// Whether there were votes that a Tahoe-LAFS client wrote over,
 		// nobody knows.
-		r.isForeign, r.lost, r.foreign = true, true, shareSet{}
+		r.IsForeign, r.Lost, r.Foreign = true, true, ondisk.Shares{}
 		for _, sh := range held {
-			r.foreign[sh.Number] = shareRef{firstStep, sh.Length}
+			r.Foreign[sh.Number] = ondisk.Ref{Step: firstStep, Length: sh.Length}
 		}
 		return
 	}
-	current, base, all := shareSet{}, shareSet{}, shareSet{}
+	current, base, all := ondisk.Shares{}, ondisk.Shares{}, ondisk.Shares{}
 	for _, sh := range held {
 		n, h := sh.Number, votes.Shares[sh.Number]
 		if sh.has(h.BaseSize, h.BaseAt) {
-			base[n] = shareRef{firstStep - 1, h.BaseSize}
+			base[n] = ondisk.Ref{Step: firstStep - 1, Length: h.BaseSize}
 		}
 		if !sh.has(h.Size, 0) {
 			continue
 		}
-		ref := shareRef{firstStep, h.Size}
+		ref := ondisk.Ref{Step: firstStep, Length: h.Size}
 		all[n] = ref
 		_, kept := base[n]
 		switch {
@@ -72,13 +73,13 @@ func (r *record) takeState(held []Takeover, own bool) {
 		}
 	}
 	if !own {
-		r.isForeign, r.lost, r.foreign, r.base = true, true, all, base
+		r.IsForeign, r.Lost, r.Foreign, r.Base = true, true, all, base
 		return
 	}
-	r.state, r.placement = votes.State, votes.Placement
-	r.ancestors = append([]agree.VersionID(nil), votes.Ancestors...)
-	r.current, r.base = current, base
+	r.State, r.Placement = votes.State, votes.Placement
+	r.Ancestors = append([]agree.VersionID(nil), votes.Ancestors...)
+	r.Current, r.Base = current, base
 	if votes.Foreign {
-		r.isForeign, r.seen, r.lost, r.foreign = true, votes.Seen, votes.Lost, all
+		r.IsForeign, r.Seen, r.Lost, r.Foreign = true, votes.Seen, votes.Lost, all
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lafs/node/durable"
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 )
@@ -27,8 +28,6 @@ const (
 	// maxParts bounds the scattered parts of one upload, and with them the
 	// answer to a write.
 	maxParts = 1024
-	// maxShareSize is far above any disk, and far from overflowing.
-	maxShareSize = 1 << 56
 )
 
 type uploadKey struct {
@@ -46,7 +45,7 @@ type upload struct {
 	// charge is what of Store.pending is this upload's; lease becomes the
 	// share's. Both are guarded by Store.mu.
 	charge int64
-	lease  lease
+	lease  ondisk.Lease
 
 	mu   sync.Mutex // taken before Store.mu
 	gone bool       // whole or dropped; guarded by mu
@@ -55,14 +54,14 @@ type upload struct {
 
 	// What its note has, see note. Guarded by mu.
 	noted           bool
-	notedLease      lease
+	notedLease      ondisk.Lease
 	synced, written [32]byte // places
 	unsynced        int64    // bytes
 }
 
 // cost is what a share takes of the disk: its blocks, and some of a
 // directory.
-func cost(size int64) int64 { return (size+headerSize+4095)/4096*4096 + 4096 }
+func cost(size int64) int64 { return (size+ondisk.HeaderSize+4095)/4096*4096 + 4096 }
 
 // allocate is Allocate for one authority.
 func (s *Store) allocate(ctx context.Context, who Authority, si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret *storage.UploadSecret, ls *storage.LeaseSecrets) (storage.Allocation, error) {
@@ -70,12 +69,12 @@ func (s *Store) allocate(ctx context.Context, who Authority, si caps.StorageInde
 	if err := ctx.Err(); err != nil {
 		return out, err
 	}
-	if size <= 0 || size > maxShareSize || !validSecret(secret) || ls == nil {
+	if size <= 0 || size > ondisk.MaxShareSize || !validSecret(secret) || ls == nil {
 		return out, storage.ErrBadRequest
 	}
 	s.sweep()
 	numbers = sorted(numbers)
-	l := hashLease(ls)
+	l := ondisk.HashLease(ls)
 	// Reserve first and look at the files then: an upload that ends in
 	// between is seen in one of the two.
 	ours, fresh, err := s.reserve(who, si, numbers, size, blake2b.Sum256(secret.Bytes()), l)
@@ -134,7 +133,7 @@ func (u *upload) tell(out *storage.Allocation) {
 
 // promise lists what is held under si, and gives it a lease before anything
 // of it can be collected.
-func (s *Store) promise(si caps.StorageIndex, l lease) (held, newer map[storage.ShareNumber]bool, err error) {
+func (s *Store) promise(si caps.StorageIndex, l ondisk.Lease) (held, newer map[storage.ShareNumber]bool, err error) {
 	defer s.keep.share(si)()
 	held, newer, err = s.settled(si)
 	if err == nil && len(held) > 0 {
@@ -147,7 +146,7 @@ func (s *Store) promise(si caps.StorageIndex, l lease) (held, newer map[storage.
 
 // reserve returns the uploads of numbers that go on under the secret, and
 // those of them that are new, as far as there is space.
-func (s *Store) reserve(who Authority, si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret [32]byte, l lease) (ours map[storage.ShareNumber]*upload, fresh []*upload, err error) {
+func (s *Store) reserve(who Authority, si caps.StorageIndex, numbers []storage.ShareNumber, size int64, secret [32]byte, l ondisk.Lease) (ours map[storage.ShareNumber]*upload, fresh []*upload, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	avail, err := s.available()
@@ -249,14 +248,14 @@ func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, er
 	defer f.Close()
 	for _, r := range u.have.within(offset, end) {
 		old := make([]byte, r.End-r.Begin)
-		if _, err := f.ReadAt(old, headerSize+r.Begin); err != nil {
+		if _, err := f.ReadAt(old, ondisk.HeaderSize+r.Begin); err != nil {
 			return nil, err
 		}
 		if !bytes.Equal(old, data[r.Begin-offset:r.End-offset]) {
 			return nil, storage.ErrConflict
 		}
 	}
-	if _, err := f.WriteAt(data, headerSize+offset); err != nil {
+	if _, err := f.WriteAt(data, ondisk.HeaderSize+offset); err != nil {
 		return nil, err
 	}
 	s.discharge(u, have.total()-u.have.total())
@@ -272,8 +271,8 @@ func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, er
 // finish makes a share of an upload that misses nothing. A failure takes the
 // share away again. u.mu is held.
 func (s *Store) finish(u *upload, f file) error {
-	h := header{kind: storage.Immutable, number: u.key.n, si: u.key.si, length: u.size, tubID: s.cfg.TubID, who: u.who}
-	if _, err := f.WriteAt(h.marshal(), 0); err != nil {
+	h := ondisk.Header{Kind: storage.Immutable, Number: u.key.n, Index: u.key.si, Length: u.size, TubID: s.cfg.TubID, Who: u.who}
+	if _, err := f.WriteAt(h.Marshal(), 0); err != nil {
 		return err
 	}
 	from, to, now := s.incoming(u.key), s.sharePath(u.key.si, u.key.n), s.cfg.Now()

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"lafs/node/store"
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/immutable"
 	"lafs/shares/mutable"
@@ -15,13 +16,13 @@ import (
 )
 
 // open reads a file's container; nil if it is none.
-func (r *run) open(f found) (*os.File, *store.Container) {
+func (r *run) open(f found) (*os.File, *ondisk.Container) {
 	file, err := os.Open(f.path)
 	if err != nil {
 		r.left(f, "it cannot be opened: "+bare(err).Error())
 		return nil, nil
 	}
-	c, err := store.ReadContainer(file, f.size)
+	c, err := ondisk.ReadContainer(file, f.size)
 	if err != nil {
 		file.Close()
 		r.left(f, bare(err).Error())
@@ -31,7 +32,7 @@ func (r *run) open(f found) (*os.File, *store.Container) {
 }
 
 // judge decides what becomes of a share: nil is nothing, or nothing more.
-func (r *run) judge(si caps.StorageIndex, f found, file *os.File, c *store.Container, votes *tail.Held) (*store.Takeover, error) {
+func (r *run) judge(si caps.StorageIndex, f found, file *os.File, c *ondisk.Container, votes *tail.Held) (*store.Takeover, error) {
 	sh := &store.Takeover{Index: si, Number: f.n, Path: f.path, Container: c, Votes: votes}
 	alone := votes != nil && votes.Shares[f.n].Size == 0
 	if there, err := r.there(c.Kind, si, f, votes != nil); err != nil || there {

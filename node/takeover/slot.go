@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"lafs/node/store"
+	"lafs/node/store/ondisk"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
 	"lafs/shares/storage/tail"
@@ -17,7 +18,7 @@ import (
 type member struct {
 	found
 	file *os.File
-	*store.Container
+	*ondisk.Container
 }
 
 // A slot is the containers of one slot, as a server on which package tail

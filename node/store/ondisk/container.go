@@ -1,4 +1,4 @@
-package store
+package ondisk
 
 import (
 	"encoding/binary"
@@ -46,7 +46,7 @@ type Container struct {
 	Leases     []ContainerLease
 	MoreLeases bool
 
-	enabler [32]byte // BLAKE2b-256 of a slot's write enabler
+	Enabler [32]byte // BLAKE2b-256 of a slot's write enabler
 }
 
 // A ContainerLease is one lease in a container.
@@ -54,7 +54,7 @@ type ContainerLease struct {
 	// Ends is its end in seconds since 1970.
 	Ends uint32
 
-	lease lease
+	Lease Lease
 }
 
 // ReadContainer reads a container of size bytes, with its leases, but not
@@ -127,7 +127,7 @@ func (p *containerParser) slot(start []byte) (*Container, error) {
 	}
 	p.at = int64(extra)
 	return &Container{Kind: storage.Mutable, At: slotStart, Length: int64(length), NodeID: [20]byte(start[32:52]),
-		enabler: blake2b.Sum256(start[52:84])}, nil
+		Enabler: blake2b.Sum256(start[52:84])}, nil
 }
 
 // leases reads the leases of c, of which start are the first bytes.
@@ -177,9 +177,9 @@ func (p *containerParser) add(c *Container, b []byte) {
 	} else {
 		secrets, l.Ends = b[4:68], binary.BigEndian.Uint32(b[68:])
 	}
-	l.lease = lease{[32]byte(secrets[:32]), [32]byte(secrets[32:])}
+	l.Lease = Lease{[32]byte(secrets[:32]), [32]byte(secrets[32:])}
 	if !p.hashed {
-		l.lease = lease{blake2b.Sum256(secrets[:32]), blake2b.Sum256(secrets[32:])}
+		l.Lease = Lease{blake2b.Sum256(secrets[:32]), blake2b.Sum256(secrets[32:])}
 	}
 	c.Leases = append(c.Leases, l)
 }

@@ -1,4 +1,4 @@
-package store
+package ondisk
 
 import (
 	"errors"
@@ -9,24 +9,25 @@ import (
 	"lafs/shares/storage"
 )
 
-// A shareFile is an open share file, one of ours or a container of
+// A Share is an open share file, one of ours or a container of
 // Tahoe-LAFS's that was taken over as it was. Offsets are those of the
 // share's data.
-type shareFile struct {
+type Share struct {
 	file *os.File
 	at   int64 // where the data begins
 }
 
 // ReadAt reads from byte off of the share on. The caller knows where the
 // share ends: in a container something follows it.
-func (f *shareFile) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, f.at+off) }
+func (f *Share) ReadAt(p []byte, off int64) (int, error) { return f.file.ReadAt(p, f.at+off) }
 
-func (f *shareFile) Close() error { return f.file.Close() }
+// Close ends the use of the file.
+func (f *Share) Close() error { return f.file.Close() }
 
-// openShareFile opens a share file and checks that it is the one that its
+// OpenShare opens a share file and checks that it is the one that its
 // name says, whole. A container does not say whose share it holds: its name
 // alone does.
-func openShareFile(path string, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*shareFile, *header, error) {
+func OpenShare(path string, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*Share, *Header, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -36,35 +37,35 @@ func openShareFile(path string, kind storage.Kind, si caps.StorageIndex, n stora
 		f.Close()
 		return nil, nil, err
 	}
-	return &shareFile{f, at}, h, nil
+	return &Share{f, at}, h, nil
 }
 
 // checkShare returns also where the data begins.
-func checkShare(f *os.File, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*header, int64, error) {
+func checkShare(f *os.File, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*Header, int64, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, 0, err
 	}
-	buf := make([]byte, headerSize)
+	buf := make([]byte, HeaderSize)
 	got, err := f.ReadAt(buf, 0)
 	if err != nil && err != io.EOF {
 		return nil, 0, err
 	}
-	h, err := parseHeader(buf[:got])
-	if errors.Is(err, errHeader) {
+	h, err := ParseHeader(buf[:got])
+	if errors.Is(err, ErrHeader) {
 		return checkContainer(f, info.Size(), kind, si, n)
 	}
 	if err != nil {
 		return nil, 0, err
 	}
-	if h.kind != kind || h.si != si || h.number != n || info.Size() != headerSize+h.length {
-		return nil, 0, errHeader
+	if h.Kind != kind || h.Index != si || h.Number != n || info.Size() != HeaderSize+h.Length {
+		return nil, 0, ErrHeader
 	}
-	return h, headerSize, nil
+	return h, HeaderSize, nil
 }
 
 // checkContainer is checkShare for containers of Tahoe-LAFS's.
-func checkContainer(f *os.File, size int64, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*header, int64, error) {
+func checkContainer(f *os.File, size int64, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (*Header, int64, error) {
 	buf := make([]byte, slotStart)
 	got, err := f.ReadAt(buf, 0)
 	if err != nil && err != io.EOF {
@@ -72,7 +73,7 @@ func checkContainer(f *os.File, size int64, kind storage.Kind, si caps.StorageIn
 	}
 	c, err := parseContainer(buf[:got], size)
 	if err != nil || c.Kind != kind {
-		return nil, 0, errHeader
+		return nil, 0, ErrHeader
 	}
-	return &header{kind: kind, number: n, si: si, length: c.Length, tubID: c.NodeID, enabler: c.enabler, who: Default}, c.At, nil
+	return &Header{Kind: kind, Number: n, Index: si, Length: c.Length, TubID: c.NodeID, Enabler: c.Enabler, Who: Default}, c.At, nil
 }
