@@ -188,6 +188,9 @@ func (e *Early) Close() error {
 	return c.Close()
 }
 
+// Stands reports whether the service has answered.
+func (e *Early) Stands() bool { return e.standing() != nil }
+
 // standing is the stream, nil if it does not stand.
 func (e *Early) standing() net.Conn {
 	e.mu.Lock()

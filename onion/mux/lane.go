@@ -304,7 +304,9 @@ func (ln *lane) release(s *session) {
 		if s.users--; s.users == 0 && s.retired {
 			pe.pool.drop(s)
 		}
-		if s.dial != nil {
+		// Where the stream stands, an answer may be here before the dial has
+		// ended: it is not given up then.
+		if s.dial != nil && !s.dial.front.Stands() {
 			s.dial.leave()
 		}
 	}

@@ -109,6 +109,7 @@ type pipe struct {
 	departed      time.Time  // when the last byte left the sender
 	window        window     // with Options.Windows
 	arrival       time.Time  // of the last segment
+	holed         bool       // bytes were lost
 	closedWrite   bool       // the sender closed
 	endAt         time.Time  // when the reader sees that; zero: not yet, or lost
 	closedRead    bool       // the reader closed: what comes is dropped
@@ -274,9 +275,10 @@ func (p *pipe) send(b []byte) (int, bool) {
 	if len(b) == 0 {
 		return 0, false
 	}
-	lost := from.LoseOut || to.LoseIn
+	// What follows lost bytes is lost too: no stream has holes.
+	p.holed = p.holed || m > 0 && (from.LoseOut || to.LoseIn)
 	p.schedule(m, from, to)
-	if m > 0 && !lost {
+	if m > 0 && !p.holed {
 		p.segs = append(p.segs, segment{p.arrival, append([]byte(nil), b[:m]...)})
 		p.size += m
 		p.broadcast()
@@ -322,7 +324,7 @@ func (p *pipe) closeWrite() {
 	p.closedWrite = true
 	from, to := p.from.faults.Load(), p.to.faults.Load()
 	p.schedule(0, from, to)
-	if !from.LoseOut && !to.LoseIn {
+	if !p.holed && !from.LoseOut && !to.LoseIn {
 		p.endAt = p.arrival
 	}
 	p.broadcast()

@@ -22,8 +22,8 @@ type Faults struct {
 	StallIn, StallOut bool
 	// LoseIn and LoseOut make bytes vanish, the end of a connection among
 	// them, while the sender takes them for sent. LoseOut on a server is the
-	// answer lost. A connection that lost bytes should be cut before it is
-	// used again.
+	// answer lost. What follows on a connection that lost bytes is lost too,
+	// also when the fault is over.
 	LoseIn, LoseOut bool
 	// CutInAfter and CutOutAfter cut one connection, once: the one that
 	// carries the byte after so many, counted over all connections since

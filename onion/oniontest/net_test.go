@@ -197,6 +197,13 @@ func TestLostAnswer(t *testing.T) {
 		if _, err := near.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("Read: got %v, want a deadline", err)
 		}
+		// A stream has no holes.
+		p.server.Faults(oniontest.Faults{})
+		far.Write([]byte("more"))
+		near.SetReadDeadline(time.Now().Add(time.Hour))
+		if n, err := near.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("Read of what follows: got %d bytes, %v, want a deadline", n, err)
+		}
 	})
 }
 
