@@ -1,6 +1,7 @@
 package store
 
 import (
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -55,4 +56,32 @@ func TestSettled(t *testing.T) {
 		_, err := s.Shares(t.Context(), storage.Immutable, si)
 		return err
 	})
+}
+
+// TestUnsureIsNoCleanEnd: where a slot's record may not be on the disk, the
+// next start syncs before it counts on what it reads.
+func TestUnsureIsNoCleanEnd(t *testing.T) {
+	dir := t.TempDir()
+	for _, unsure := range []bool{true, false} {
+		s, err := Open(Config{Dir: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if unsure {
+			s.unsure.Store(caps.StorageIndex{1}, true)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		x, err := openIndex(filepath.Join(dir, "index.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.clean == unsure {
+			t.Errorf("unsure %v: the end counts as clean: %v", unsure, x.clean)
+		}
+		if err := x.close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -284,8 +284,11 @@ func (s *Store) Close() error {
 	s.background.Wait()
 	defer s.disk.Close()
 	err := errors.Join(s.flush(), s.lay(), s.raiseMark())
-	if err != nil {
-		// The next Open shall look at what was under way.
+	sure := true
+	s.unsure.Range(func(any, any) bool { sure = false; return false })
+	if err != nil || !sure {
+		// The next Open shall look at what was under way, and sync what a
+		// slot shows before anybody is told.
 		return errors.Join(err, s.index.db.Close())
 	}
 	return s.index.close()
