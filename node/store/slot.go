@@ -42,7 +42,7 @@ func (s *Store) slot(ctx context.Context, who Authority, si caps.StorageIndex, r
 	if r == nil {
 		return out, nil
 	}
-	return out, s.answer(&out, r, req.From, req.Fetch)
+	return out, s.answer(&out, r, &req)
 }
 
 // voter returns the record of a slot for a request that counts on it: one
@@ -176,28 +176,39 @@ func (c *change) installAll(v agree.VersionID, req *storage.SlotRequest) (err er
 	return nil
 }
 
-// answer tells the slot's state, with bytes of its shares.
-func (s *Store) answer(out *storage.SlotAnswer, r *ondisk.Record, from, fetch int64) (err error) {
+// answer tells the slot's state, with those bytes of its shares that the
+// request asks for.
+func (s *Store) answer(out *storage.SlotAnswer, r *ondisk.Record, req *storage.SlotRequest) (err error) {
 	out.State, out.Foreign, out.Lost = r.State, r.IsForeign, r.Lost
 	out.Ancestors, out.Placement = slices.Clone(r.Ancestors), slices.Clone(r.Placement)
-	if n := int64(len(r.Current) + len(r.Base) + len(r.Foreign)); n > 0 {
-		fetch = min(fetch, storage.MaxSlotFetch/n)
+	wanted := func(storage.ShareNumber) bool { return true }
+	if _, read := req.Message.(agree.Read); read && len(req.Numbers) > 0 {
+		wanted = func(n storage.ShareNumber) bool { return slices.Contains(req.Numbers, n) }
 	}
+	n := int64(0)
+	for _, set := range []ondisk.Shares{r.Current, r.Base, r.Foreign} {
+		for number := range set {
+			if wanted(number) {
+				n++
+			}
+		}
+	}
+	fetch := min(req.Fetch, storage.MaxSlotFetch/max(n, 1))
 	sets := []ondisk.Shares{r.Current, r.Base, nil}
 	if r.IsForeign {
 		sets = []ondisk.Shares{r.Foreign, r.Current, r.Base}
 	}
 	for i, set := range []*map[storage.ShareNumber]storage.SlotShare{&out.Current, &out.Base, &out.Older} {
-		if *set, err = s.fetch(r.Index, sets[i], from, fetch); err != nil {
+		if *set, err = s.fetch(r.Index, sets[i], wanted, req.From, fetch); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fetch reads length bytes from byte from on of each share. One whose file
-// is broken is left out.
-func (s *Store) fetch(si caps.StorageIndex, set ondisk.Shares, from, length int64) (map[storage.ShareNumber]storage.SlotShare, error) {
+// fetch reads length bytes from byte from on of each share that is wanted, and
+// none of the others. One whose file is broken is left out.
+func (s *Store) fetch(si caps.StorageIndex, set ondisk.Shares, wanted func(storage.ShareNumber) bool, from, length int64) (map[storage.ShareNumber]storage.SlotShare, error) {
 	var out map[storage.ShareNumber]storage.SlotShare
 	for n, ref := range set {
 		f, err := s.openRef(si, n, ref)
@@ -207,7 +218,10 @@ func (s *Store) fetch(si caps.StorageIndex, set ondisk.Shares, from, length int6
 		if err != nil {
 			return nil, err
 		}
-		data := make([]byte, max(0, min(length, ref.Length-from)))
+		var data []byte
+		if wanted(n) {
+			data = make([]byte, max(0, min(length, ref.Length-from)))
+		}
 		_, err = f.ReadAt(data, from)
 		f.Close()
 		if len(data) > 0 && err != nil {

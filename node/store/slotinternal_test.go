@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"os"
@@ -275,4 +276,39 @@ func FuzzMark(f *testing.F) {
 func summed(b []byte) []byte {
 	sum := sha256.Sum256(b)
 	return append(slices.Clone(b), sum[:]...)
+}
+
+// TestOnlyNumbers: a Read brings the bytes of the shares that it names and
+// the lengths of all.
+func TestOnlyNumbers(t *testing.T) {
+	s, err := Open(Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	si := caps.StorageIndex{9}
+	first, second := versions(t)
+	for _, req := range []storage.SlotRequest{first, second} {
+		if a, err := s.Slot(t.Context(), si, req); err != nil || !a.Done {
+			t.Fatal(a.Done, err)
+		}
+	}
+	all, err := s.Slot(t.Context(), si, storage.SlotRequest{Message: agree.Read{}, Fetch: 1 << 20})
+	if err != nil || len(all.Current) < 2 {
+		t.Fatalf("Read: %d shares, %v", len(all.Current), err)
+	}
+	one, err := s.Slot(t.Context(), si, storage.SlotRequest{Message: agree.Read{}, Fetch: 1 << 20, Numbers: []storage.ShareNumber{1}})
+	if err != nil || one.State != all.State {
+		t.Fatalf("Read of share 1: %+v, %v", one.State, err)
+	}
+	for _, set := range []struct {
+		all, one map[storage.ShareNumber]storage.SlotShare
+	}{{all.Current, one.Current}, {all.Base, one.Base}} {
+		for n, sh := range set.all {
+			got, ok := set.one[n]
+			if !ok || got.Size != sh.Size || n == 1 && !bytes.Equal(got.Data, sh.Data) || n != 1 && len(got.Data) > 0 {
+				t.Errorf("share %d: %d of %d bytes", n, len(got.Data), sh.Size)
+			}
+		}
+	}
 }

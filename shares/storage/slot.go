@@ -70,7 +70,7 @@ type SlotRequest struct {
 	Replaced func() map[ShareNumber][]byte
 	// Numbers are, with a Read, the shares whose bytes are wanted, none for
 	// all; with a Prepare, those that the server is to hold. They need not be
-	// heeded, and do not travel to servers of ours.
+	// heeded, and those of a Prepare do not travel to servers of ours.
 	Numbers []ShareNumber
 	// Ancestors of the installed version, newest first, at most
 	// MaxAncestors.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math"
+	"slices"
 	"testing"
 
 	"lafs/shares/agree"
@@ -119,4 +120,24 @@ func FuzzRanges(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSlotNumbers: which shares are wanted travels with a Read, and with
+// nothing else.
+func TestSlotNumbers(t *testing.T) {
+	numbers := []storage.ShareNumber{0, 7, 255}
+	for _, m := range []agree.Message{agree.Read{}, agree.Prepare{Ballot: agree.Ballot{N: 1}}} {
+		raw, err := marshalSlotRequest(&storage.SlotRequest{Message: m, Numbers: numbers})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := parseSlotRequest(raw)
+		want := numbers
+		if m != (agree.Read{}) {
+			want = nil
+		}
+		if err != nil || !slices.Equal(r.Numbers, want) {
+			t.Errorf("%T: got %v, %v, want %v", m, r, err, want)
+		}
+	}
 }

@@ -40,6 +40,7 @@ type slotRequestBody struct {
 	Placement []byte            `cbor:"placement,omitempty"`
 	Fetch     uint64            `cbor:"fetch,omitempty"`
 	From      uint64            `cbor:"from,omitempty"`
+	Numbers   []uint64          `cbor:"numbers,omitempty"` // of read: whose bytes are wanted
 }
 
 type slotAnswerBody struct {
@@ -126,6 +127,11 @@ func marshalSlotRequest(r *storage.SlotRequest) ([]byte, error) {
 	if err := b.setMessage(r.Message); err != nil {
 		return nil, err
 	}
+	if b.Step == stepRead {
+		for _, n := range r.Numbers {
+			b.Numbers = append(b.Numbers, uint64(n))
+		}
+	}
 	if r.Enabler != nil {
 		b.Enabler = r.Enabler[:]
 	}
@@ -182,6 +188,15 @@ func parseSlotRequest(raw []byte) (*storage.SlotRequest, error) {
 	}
 	if b.Fetch > math.MaxInt64 || b.From > math.MaxInt64 || len(b.Placement) > storage.MaxPlacement {
 		return nil, errBody
+	}
+	if len(b.Numbers) > 0 && b.Step != stepRead || len(b.Numbers) > math.MaxUint8+1 {
+		return nil, errBody
+	}
+	for _, n := range b.Numbers {
+		if n > math.MaxUint8 {
+			return nil, errBody
+		}
+		r.Numbers = append(r.Numbers, storage.ShareNumber(n))
 	}
 	switch len(b.Enabler) {
 	case 0:
