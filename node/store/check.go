@@ -102,9 +102,10 @@ type check struct {
 	// x is nil when there is no index that could be read, and none was made.
 	x   *index
 	sum CheckSum
-	// fill: the index is not whole. page are shares that it is to be told.
-	fill bool
-	page []*ondisk.Header
+	// fill: the index is not whole, fresh: it had nothing. page are shares
+	// that it is to be told.
+	fill, fresh bool
+	page        []*ondisk.Header
 }
 
 // found tells of a fault.
@@ -174,7 +175,7 @@ func (c *check) open() error {
 // of them it is told by buckets, which looks at each share anyway.
 func (c *check) bring(path string, missing bool) error {
 	if !c.x.whole {
-		c.fill = true
+		c.fill, c.fresh = true, missing
 		// What can be read now must be on the disk before anybody is told.
 		if err := syncAll(c.s.cfg.Dir); err != nil {
 			return fmt.Errorf("sync the storage directory: %w", reason(err))

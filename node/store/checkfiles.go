@@ -119,8 +119,10 @@ func (c *check) buckets(ctx context.Context) error {
 	}
 	c.page = nil
 	// An earlier try may have noted what is gone since.
-	if err := c.s.forgetLost(c.x); err != nil {
-		return err
+	if !c.fresh {
+		if err := c.s.forgetLost(c.x); err != nil {
+			return err
+		}
 	}
 	return c.s.reconcileSlots(c.x)
 }

@@ -31,6 +31,9 @@ const (
 	// layFrom is how much is lodged before the disk is synced for it, apart
 	// from the sync of every minute.
 	layFrom = 1 << 20
+	// aFew is how many are synced by themselves: the disk may have much else
+	// to write, which a stop should not wait for.
+	aFew = 16
 	// maxLodged bounds what a start may have to write again.
 	maxLodged = 8 << 20
 )
@@ -169,16 +172,19 @@ func (s *Store) lay() error {
 	if len(keys) == 0 {
 		return nil
 	}
-	if err := s.syncDisk(s.disk); err != nil {
-		// Which file the disk did not take is not known, and it is not told
-		// again.
-		s.layEach = true
+	if len(keys) > aFew {
+		if err := s.syncDisk(s.disk); err != nil {
+			// Which file the disk did not take is not known, and it is not
+			// told again.
+			s.layEach = true
+		}
+		if !s.layEach {
+			s.index.unlodge(keys)
+			return nil
+		}
+		keys = s.index.allLodged()
 	}
-	if !s.layEach {
-		s.index.unlodge(keys)
-		return nil
-	}
-	for _, k := range s.index.allLodged() {
+	for _, k := range keys {
 		b, err := s.index.lodging(k)
 		if err != nil {
 			return err

@@ -80,12 +80,13 @@ func TestLodged(t *testing.T) {
 	}
 }
 
-// TestLay: one sync of the disk ends the lodging. When it fails, each file is
-// written again, and no later sync that tells of no fault is believed.
+// TestLay: one sync of the disk ends the lodging of many. When it fails, each
+// file is written again, and no later sync that tells of no fault is believed.
+// A few are written again at once.
 func TestLay(t *testing.T) {
 	s := mustOpen(t, Config{Dir: t.TempDir()})
 	defer s.Close()
-	healthy := s.open
+	const n = aFew + 4
 	syncs, written, sick := 0, 0, true
 	s.syncDisk = func(*os.File) error {
 		if syncs++; syncs == 1 {
@@ -93,15 +94,17 @@ func TestLay(t *testing.T) {
 		}
 		return nil
 	}
-	mustPut(t, s, caps.StorageIndex{1}, 0, "one")
-	mustPut(t, s, caps.StorageIndex{2}, 0, "two")
-	if err := os.RemoveAll(s.bucketDir(caps.StorageIndex{2})); err != nil {
+	for i := range byte(n) {
+		mustPut(t, s, caps.StorageIndex{1, i}, 0, "text")
+	}
+	gone := caps.StorageIndex{1, 1}
+	if err := os.RemoveAll(s.bucketDir(gone)); err != nil {
 		t.Fatal(err)
 	}
+	healthy := s.open
 	s.open = func(path string) (file, error) {
 		f, err := healthy(path)
-		written++
-		if sick && written == 2 {
+		if written++; sick && written == 2 {
 			return broken{f}, err
 		}
 		return f, err
@@ -109,19 +112,25 @@ func TestLay(t *testing.T) {
 	if err := s.lay(); !errors.Is(err, syscall.EIO) {
 		t.Errorf("lay on a sick disk: %v", err)
 	}
-	if got := s.index.allLodged(); len(got) != 1 || got[0] != string(shareKey(caps.StorageIndex{2}, 0)) {
+	if got := s.index.allLodged(); len(got) != n-1 || got[0] != string(shareKey(gone, 0)) {
 		t.Errorf("lodged after that: %x", got)
 	}
 	sick = false
 	if err := s.lay(); err != nil || len(s.index.allLodged()) != 0 || s.index.lodgedBytes != 0 {
 		t.Errorf("lay: %v, %d bytes are lodged", err, s.index.lodgedBytes)
 	}
-	if got := s.content(t, caps.StorageIndex{2}, 0); written != 3 || got != "two" {
+	if got := s.content(t, gone, 0); written != n+1 || got != "text" {
 		t.Errorf("%d files were written, and a share is %q", written, got)
 	}
-	mustPut(t, s, caps.StorageIndex{3}, 0, "three")
-	if err := s.lay(); err != nil || written != 4 {
-		t.Errorf("lay on a healthy disk: %v, %d files were written", err, written)
+	for i := range byte(n) {
+		mustPut(t, s, caps.StorageIndex{2, i}, 0, "text")
+	}
+	if err := s.lay(); err != nil || written != 2*n+1 || syncs != 3 {
+		t.Errorf("lay on a healthy disk: %v, %d files were written, %d syncs", err, written, syncs)
+	}
+	mustPut(t, s, caps.StorageIndex{3}, 0, "text")
+	if err := s.lay(); err != nil || written != 2*n+3 || syncs != 3 || s.index.lodgedBytes != 0 {
+		t.Errorf("lay of one: %v, %d files were written, %d syncs", err, written, syncs)
 	}
 }
 
