@@ -178,6 +178,7 @@ func TestNewer(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, store.Config{Dir: dir})
 	put(t, s, 0, "content")
+	s.Close()
 	b, err := os.ReadFile(sharePath(dir, "0"))
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +187,7 @@ func TestNewer(t *testing.T) {
 	if err := os.WriteFile(sharePath(dir, "0"), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	s = open(t, store.Config{Dir: dir})
 	a, err := s.Allocate(t.Context(), si, []storage.ShareNumber{0}, 5, secret, lease)
 	if err != nil || len(a.Allocated)+len(a.AlreadyHave) > 0 {
 		t.Errorf("Allocate over a newer share: got %+v, %v", a, err)
