@@ -283,7 +283,7 @@ func (s *Store) removeBucket(si caps.StorageIndex) (freed Freed, err error) {
 	for _, sh := range shares {
 		if s.index.isLodged(shareKey(si, sh.n)) {
 			// Once the index has no bytes of it, its file decides.
-			if err := s.lay(); err != nil {
+			if err := s.lay(); err != nil && s.index.isLodged(shareKey(si, sh.n)) {
 				return freed, err
 			}
 		}

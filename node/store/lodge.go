@@ -184,23 +184,36 @@ func (s *Store) lay() error {
 		}
 		keys = s.index.allLodged()
 	}
+	var failed error
 	for _, k := range keys {
-		b, err := s.index.lodging(k)
-		if err != nil {
-			return err
-		}
-		if err := s.writeLodged([]byte(k), b, file.Sync); err != nil {
-			return err
-		}
-		bucket := s.bucketDir(caps.StorageIndex([]byte(k)[:16]))
-		for _, dir := range []string{bucket, filepath.Dir(bucket), s.sharesDir()} {
-			if err := durable.SyncDir(dir); err != nil {
-				return err
-			}
+		if err := s.layOne(k); err != nil {
+			// It must not stand before all others.
+			failed = err
+			continue
 		}
 		s.index.unlodge([]string{k})
 	}
-	s.layEach = false
+	if failed == nil {
+		s.layEach = false
+	}
+	return failed
+}
+
+// layOne makes the file of a lodged share durable by itself.
+func (s *Store) layOne(key string) error {
+	b, err := s.index.lodging(key)
+	if err != nil {
+		return err
+	}
+	if err := s.writeLodged([]byte(key), b, file.Sync); err != nil {
+		return err
+	}
+	bucket := s.bucketDir(caps.StorageIndex([]byte(key)[:16]))
+	for _, dir := range []string{bucket, filepath.Dir(bucket), s.sharesDir()} {
+		if err := durable.SyncDir(dir); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
