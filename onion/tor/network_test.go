@@ -281,6 +281,24 @@ func TestLanesAreCircuits(t *testing.T) {
 	if n := fresh(); n != 2 {
 		t.Errorf("a dial on a second lane: got %d circuits, want 2", n)
 	}
+	// The same holds where bytes leave with the dial, and the service gets
+	// each once.
+	for i, lane := range []onion.Lane{two, onion.NewLane()} {
+		e := onion.NewEarly()
+		t.Cleanup(func() { e.Close() })
+		text := strings.Repeat("what is said before the service has answered ", 5000)
+		go io.WriteString(e, text)
+		if err := client.DialEarly(within(t), a, lane, e); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, len(text))
+		if _, err := io.ReadFull(e, got); err != nil || string(got) != text {
+			t.Errorf("the echo of what went early: %v, or other bytes", err)
+		}
+		if n := fresh(); n != 2+i {
+			t.Errorf("an early dial on lane %d: got %d circuits, want %d", 2+i, n, 2+i)
+		}
+	}
 	silent(t, book.String(), key)
 }
 
