@@ -12,7 +12,8 @@
 // for space at once, and writes all shares at once; a download asks all
 // servers which shares they hold, and reads k whole. A check that does not
 // verify takes 1. Larger files keep several requests in flight at every
-// server, within a bound on memory that holds for the process.
+// server, within a bound on memory that holds for the process; an upload's
+// first segments go out with the question for space.
 package grid
 
 import (

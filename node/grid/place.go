@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -25,17 +26,18 @@ type upload struct {
 	src       Source
 	params    immutable.Params
 	key       *caps.ReadKey
-	cands     []*candidate // in permuted order
-	asked     int          // the first so many of cands are in play
-	pushed    int          // shares sent
-	repairs   bool         // it is a repair: what can be placed is success
-	cap       *caps.CHK    // once it is known
-	rest      *rest        // nil if Upload waits for all
-	told      bool         // Upload has returned
-	resumable bool         // the same file gets the same key again
-	whole     [][]byte     // all shares, of a small file
-	saved     int64        // bytes of shares that an earlier upload had sent
-	sentBytes int64        // of whole
+	cands     []*candidate  // in permuted order
+	asked     int           // the first so many of cands are in play
+	pushed    int           // shares sent
+	repairs   bool          // it is a repair: what can be placed is success
+	cap       *caps.CHK     // once it is known
+	rest      *rest         // nil if Upload waits for all
+	told      bool          // Upload has returned
+	spare     io.ReadCloser // the source once more, for servers left behind; nil if there are none
+	resumable bool          // the same file gets the same key again
+	whole     [][]byte      // all shares, of a small file
+	saved     int64         // bytes of shares that an earlier upload had sent
+	sentBytes int64         // of whole
 
 	beforeWait func() // unless nil, called before place waits for long
 

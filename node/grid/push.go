@@ -135,7 +135,7 @@ func (p *push) addQueue(ctx context.Context, c *candidate, send []int) {
 // first encodes and feeds the shares' headers and the first segment, and more
 // of them where they go early and there is memory.
 func (p *push) first(ctx context.Context, enc *immutable.Encoder) (err error) {
-	if p.in, err = openInput(ctx, p.u.src); err != nil {
+	if p.in, err = p.u.input(ctx); err != nil {
 		return err
 	}
 	header := enc.Header()
@@ -242,9 +242,10 @@ func (p *push) reserve(ctx context.Context, n int64) (*hold, error) {
 		return h, nil
 	}
 	p.flush()
+	began := time.Now()
 	for {
 		before := time.Now()
-		wctx, cancel := context.WithTimeout(ctx, lookEvery)
+		wctx, cancel := context.WithTimeout(ctx, standLook)
 		h, err := p.account.take(wctx, n, 1)
 		cancel()
 		p.waited += time.Since(before)
@@ -255,6 +256,7 @@ func (p *push) reserve(ctx context.Context, n int64) (*hold, error) {
 			return nil, ctx.Err()
 		}
 		if p.done > 0 { // what is known of servers is settled
+			p.park(time.Since(began))
 			p.dropStraggler()
 		}
 	}
@@ -284,7 +286,9 @@ func (p *push) feed(h *hold, part func(n int) []byte, end bool) {
 }
 
 const (
-	// lookEvery is how often a standing encoder looks for whom it waits.
+	// standLook is how often a standing encoder looks for whom it waits, and
+	// lookEvery how often an upload does that has encoded everything.
+	standLook = 500 * time.Millisecond
 	lookEvery = 5 * time.Second
 	// A server that makes the others wait is kept for slowGrace, since a
 	// relay may stall for 20 s and then go on, and beyond that for half of
@@ -300,7 +304,14 @@ func (p *push) dropStraggler() {
 	if p.waited < slowGrace+time.Since(p.started)/2 || p.isOut(nil) {
 		return
 	}
-	var worst *queue
+	if worst := p.straggler(); worst != nil {
+		worst.fail(errSlow)
+	}
+}
+
+// straggler returns the server that the others wait for and that the upload
+// can do without, nil if there is none.
+func (p *push) straggler() (worst *queue) {
 	var most int64
 	var owed []int64
 	for _, q := range p.queues {
@@ -310,12 +321,10 @@ func (p *push) dropStraggler() {
 			worst, most = q, n
 		}
 	}
-	if worst == nil || most < 2*median(owed) {
-		return
+	if worst == nil || most < 2*median(owed) || !p.worksWithout(worst) {
+		return nil
 	}
-	if p.worksWithout(worst) {
-		worst.fail(errSlow)
-	}
+	return worst
 }
 
 // drain waits until everything is acknowledged or given up.

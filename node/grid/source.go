@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // A Source is the plaintext of an upload. It is read twice or more: for the
@@ -17,7 +18,8 @@ import (
 type Source interface {
 	// Size is the number of bytes, known before the first Open.
 	Size() int64
-	// Open starts reading from the beginning.
+	// Open starts reading from the beginning. A reader works until it is
+	// closed, even where the source was closed before.
 	Open() (io.ReadCloser, error)
 }
 
@@ -33,6 +35,10 @@ type Spool struct {
 	file  *os.File // nil if small
 	key   cipher.Block
 	size  int64
+
+	mu      sync.Mutex
+	readers int  // guarded by mu; open ones
+	closed  bool // guarded by mu
 }
 
 // SpoolSource reads r to its end into a Spool. The file, if one is needed,
@@ -94,17 +100,48 @@ func (s *Spool) Size() int64 { return s.size }
 
 // Open reads the input from its start. Readers may be used at once.
 func (s *Spool) Open() (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, os.ErrClosed
+	}
 	if s.file == nil {
 		return io.NopCloser(bytes.NewReader(s.small)), nil
 	}
-	return io.NopCloser(cipher.StreamReader{S: s.stream(), R: io.NewSectionReader(s.file, 0, s.size)}), nil
+	s.readers++
+	return &spoolReader{cipher.StreamReader{S: s.stream(), R: io.NewSectionReader(s.file, 0, s.size)}, sync.OnceFunc(s.left)}, nil
 }
 
-// Close frees the file.
+// left notes that a reader was closed.
+func (s *Spool) left() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.readers--; s.closed && s.readers == 0 {
+		s.file.Close()
+	}
+}
+
+// Close frees the file, once all readers are closed.
 func (s *Spool) Close() error {
-	s.small = nil
-	if s.file == nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed, s.small = true, nil
+	if s.file == nil || s.readers > 0 {
 		return nil
 	}
 	return s.file.Close()
+}
+
+// A reader that is open keeps the spool's file.
+type spoolReader struct {
+	io.Reader
+	free func()
+}
+
+func (r *spoolReader) Close() error {
+	r.free()
+	return nil
 }

@@ -25,7 +25,7 @@ type UploadOptions struct {
 	// the result is whole, or err says why the rest ended early. It is not
 	// called where nothing was left, or Upload fails. The upload goes on in
 	// the background until then, whatever becomes of Upload's context; it
-	// reads the source no more.
+	// opens the source no more, but may still read what it has opened.
 	Rest func(res *UploadResult, err error)
 }
 
@@ -224,6 +224,7 @@ func (in *input) end() error {
 // is happy or nobody is left to ask. The file is encoded at least once, even
 // if every share is there already: the cap needs the hashes of all shares.
 func (u *upload) run(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, error) {
+	defer u.closeSpare()
 	var cap *caps.CHK
 	if u.fitsWhole() {
 		var kept *hold
@@ -285,6 +286,9 @@ func (u *upload) again() bool {
 	}
 	if held := u.held(); !u.satisfied(placement.Happiness(held), len(held)) {
 		return true // place decides whether it can be reached
+	}
+	if u.spare != nil {
+		return sends > 0
 	}
 	// Once Upload has returned, its source is gone.
 	return sends > 0 && u.src.Size() <= replaceBelow && (!u.told || u.whole != nil)

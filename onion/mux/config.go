@@ -1,7 +1,8 @@
 // Package mux carries HTTP over onion circuits: one yamux session on each
 // circuit, one HTTP/1.1 exchange on each yamux stream. Opening a stream costs
 // no round trip, so a request on a warm session takes exactly one, however
-// many go at once.
+// many go at once. Where no session stands, those that may go twice leave
+// with the question for the circuit, which saves one.
 //
 // A Pool keeps, for each peer and group, one lane for small requests and a
 // few for bulk; a lane is a session on a circuit of its own. Bulk lanes are
