@@ -39,7 +39,7 @@ func (n *Node) serveWeb(ctx context.Context) error {
 	}
 	defer socket.Close()
 	listeners := []net.Listener{socket}
-	handlers := []http.Handler{n.withStatus(n.operate(http.NotFoundHandler()))}
+	handlers := []http.Handler{n.withStatus(n.operate(http.HandlerFunc(noFiles)))}
 	if n.client != nil {
 		if err := writeToken(n.cfg.Dir); err != nil {
 			return err
@@ -70,6 +70,11 @@ func (n *Node) serveWeb(ctx context.Context) error {
 		}
 	}
 	return n.serveHTTP(ctx, listeners, handlers)
+}
+
+// noFiles answers what only a client could do.
+func noFiles(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "this node is an introducer, which keeps no files; -d names the directory of another node", http.StatusNotImplemented)
 }
 
 // withStatus answers StatusPath and leaves the rest to next. A ServeMux would

@@ -105,6 +105,9 @@ func (e *NotEnoughSharesError) Error() string {
 		b.WriteString(unknownServers)
 	default:
 		b.WriteString(". Try again when more of the servers that hold it are up")
+		if e.Found == 0 && len(e.Unreached) == 0 {
+			b.WriteString("; if all are, look whether the cap was mistyped")
+		}
 	}
 	return b.String()
 }
