@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-type checkOptions struct{ verify, repair, addLease, raw bool }
+// raw is JSON; named puts before each result of whom it is.
+type checkOptions struct{ verify, repair, addLease, raw, named bool }
 
 func (a *app) checkCommand() *cobra.Command {
 	var o checkOptions
@@ -28,18 +29,20 @@ a file that can be changed, or a directory, is moved off them if other servers
 can take its place, or the ones that are left are better off without them.`,
 		Example: `  lafs check tahoe:report.pdf
   lafs check --verify --repair tahoe:report.pdf
-  lafs check --raw - < report.cap`,
+  lafs check --json - < report.cap`,
 		ValidArgsFunction: a.completeGrid,
 	}
 	find := a.finder(cmd)
 	cmd.Flags().BoolVar(&o.verify, "verify", false, "read every byte of every share")
 	cmd.Flags().BoolVar(&o.repair, "repair", false, "make the shares that are missing, elsewhere if need be")
 	cmd.Flags().BoolVar(&o.addLease, "add-lease", false, "renew the leases, or add some")
-	cmd.Flags().BoolVar(&o.raw, "raw", false, "the node's answer, as JSON")
+	cmd.Flags().BoolVar(&o.raw, "json", false, "the node's answer, as JSON")
+	cmd.Flags().BoolVar(&o.raw, "raw", false, "the same, by Tahoe-LAFS's name")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			args = []string{""}
 		}
+		o.named = len(args) > 1
 		for _, arg := range args {
 			p, err := find.onGrid(arg)
 			if err == nil {
@@ -64,7 +67,16 @@ func (a *app) check(ctx context.Context, p place, o checkOptions) error {
 			q.Set(key, "true")
 		}
 	}
+	phase := "checking"
+	switch {
+	case o.repair:
+		phase = "checking and repairing"
+	case o.verify:
+		phase = "reading all shares"
+	}
+	m := a.meter(phase, 0)
 	text, err := a.running().ask(ctx, "POST", p.url()+"?"+q.Encode(), nil, maxCheck)
+	m.end()
 	if err != nil {
 		return err
 	}
@@ -78,7 +90,11 @@ func (a *app) check(ctx context.Context, p place, o checkOptions) error {
 		}
 		_, err = fmt.Fprintln(a.stdout, strings.TrimSpace(string(text)))
 	} else {
-		_, err = io.WriteString(a.stdout, r.text(o.repair))
+		text := r.text(o.repair)
+		if o.named {
+			text = p.String() + "\n" + text
+		}
+		_, err = io.WriteString(a.stdout, text)
 	}
 	if err == nil && r.Attempted && !r.Successful {
 		err = errors.New("the repair failed")

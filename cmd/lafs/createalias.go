@@ -38,7 +38,9 @@ func (a *app) createAlias(ctx context.Context, arg, format string) error {
 	if err := a.aliasFile().refuseTaken(name); err != nil {
 		return err
 	}
+	m := a.meter("making the directory", 0)
 	cap, err := a.running().mkdir(ctx, place{}, format)
+	m.end()
 	if err != nil {
 		return fmt.Errorf("create-alias: %w", err)
 	}

@@ -242,7 +242,7 @@ func receive(ctx context.Context, w io.Writer, body io.Reader) (int64, error) {
 
 // brokenOff is the error of a file of which only n bytes came.
 func brokenOff(n int64) error {
-	return &refusal{fmt.Sprintf("the node broke off after %s: too few good shares could be reached; lafs status tells which servers are", humanSize(n))}
+	return &refusal{fmt.Sprintf("the node broke off after %s: too few good shares could be reached, or the node was stopped; lafs status tells", humanSize(n))}
 }
 
 // checkTarget refuses, before anything is fetched, a file that could not be

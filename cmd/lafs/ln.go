@@ -34,6 +34,7 @@ func (a *app) ln(ctx context.Context, find *finder, from, to string) error {
 	if err != nil {
 		return err
 	}
+	defer a.meter("linking", 0).end()
 	n := a.running()
 	cap, err := n.capOf(ctx, src)
 	if err != nil {

@@ -59,8 +59,10 @@ as \u{...}; --json gives names as they are.`,
 }
 
 func (a *app) ls(ctx context.Context, p place, o lsOptions) error {
+	m := a.meter("reading the directory", 0)
 	if o.asJSON {
 		text, err := a.running().ask(ctx, "GET", p.url()+"?t=json", nil, maxListing)
+		m.end()
 		if err != nil {
 			return err
 		}
@@ -71,6 +73,7 @@ func (a *app) ls(ctx context.Context, p place, o lsOptions) error {
 		return err
 	}
 	e, err := a.running().look(ctx, p)
+	m.end()
 	if err != nil {
 		return err
 	}

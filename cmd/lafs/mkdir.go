@@ -43,7 +43,9 @@ func (a *app) mkdir(ctx context.Context, find *finder, args []string, format str
 			return err
 		}
 	}
+	m := a.meter("making the directory", 0)
 	cap, err := a.running().mkdir(ctx, p, format)
+	m.end()
 	if err != nil {
 		return err
 	}

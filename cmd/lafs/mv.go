@@ -46,6 +46,7 @@ func (a *app) mv(ctx context.Context, find *finder, from, to string) error {
 		return dirnode.ErrIntoItself
 	}
 	newDir, newName, _ := dst.parent()
+	defer a.meter("moving", 0).end()
 	n := a.running()
 	q := url.Values{"t": {"relink"}, "from_name": {oldName}, "to_name": {newName}, "replace": {"only-files"}}
 	if oldDir.url() != newDir.url() {

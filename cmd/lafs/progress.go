@@ -95,10 +95,14 @@ func (m *meter) end() {
 	m.pool.Shutdown()
 }
 
+// A counted writer moves a meter. Once all bytes are written it shows the
+// phase then, if there is one: who waits for servers is not told of 100%.
 type counted struct {
-	w io.Writer
-	m *meter
-	n int64
+	w    io.Writer
+	m    *meter
+	n    int64
+	all  int64
+	then string
 }
 
 func (c *counted) Write(p []byte) (int, error) {
@@ -106,6 +110,9 @@ func (c *counted) Write(p []byte) (int, error) {
 	c.n += int64(n)
 	if c.m.shown() {
 		c.m.bar.IncrBy(n)
+	}
+	if c.then != "" && n > 0 && c.n == c.all {
+		c.m.set(c.then, 0, 0)
 	}
 	return n, err
 }

@@ -29,9 +29,11 @@ An interrupted put of a file goes on, when it is run again within half an hour, 
 what the servers hold of it.
 
 With PATH the file also gets a name in a directory. Where PATH is, or names, a
-file that can be changed, that file gets the new content and keeps its cap.`,
+file that can be changed, that file gets the new content and keeps its cap. With
+--cap-file or --dir-cap and no PATH, what that cap names is meant.`,
 		Example: `  lafs put report.pdf > report.cap
   lafs put report.pdf tahoe:texts/report.pdf
+  lafs put report.pdf --cap-file changing.cap   # new content for that file
   tar c photos | lafs put > photos.cap`,
 		Args:              cobra.MaximumNArgs(2),
 		ValidArgsFunction: a.completePut,
@@ -41,17 +43,22 @@ file that can be changed, that file gets the new content and keeps its cap.`,
 	cmd.Flags().StringVar(&o.format, "format", "", "SDMF or MDMF for a file that can be changed, CHK for one that cannot")
 	cmd.Flags().StringVar(&o.keyFile, "private-key-path", "", "the RSA key of the new file that can be changed, as PEM")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		src, dst := "-", place{}
+		src, at, dst := "-", "", place{}
 		if len(args) > 0 {
 			src = args[0]
 		}
 		if len(args) > 1 {
+			at = args[1]
+		}
+		if src == "-" && (at == "-" || find.capFile == "-") {
+			return errors.New("put: standard input cannot be both the cap and the file")
+		}
+		// A cap that is given is not to be passed over: the file would be
+		// stored elsewhere, and that one left as it was.
+		if len(args) > 1 || find.capFile != "" || find.dirCap != "" {
 			var err error
-			if dst, err = find.onGrid(args[1]); err != nil {
+			if dst, err = find.onGrid(at); err != nil {
 				return fmt.Errorf("put: %w", err)
-			}
-			if args[1] == "-" && src == "-" {
-				return errors.New("put: standard input cannot be both the cap and the file")
 			}
 		}
 		path, err := o.request(src, dst)
@@ -80,7 +87,7 @@ func (a *app) put(ctx context.Context, src, path string) error {
 	if !a.quiet {
 		accept = []string{gateway.ProgressType}
 	}
-	sent := &counted{w: io.Discard, m: m}
+	sent := &counted{w: io.Discard, m: m, all: size, then: "storing"}
 	resp, err := a.running().call(ctx, "PUT", path, io.TeeReader(in, sent), size, accept...)
 	if err != nil {
 		return fmt.Errorf("put: %w", err)

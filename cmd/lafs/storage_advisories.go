@@ -19,6 +19,8 @@ each share. A report proves nothing, and its words are those of whoever sent
 it; many of them, or any that lafs storage fsck --content agrees with, are a
 reason to look after the disk. To forget a report, remove its file in
 corruption-advisories/ in the storage directory.`,
+		Example: `  lafs storage advisories
+  lafs storage advisories --json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.advisories(asJSON) },
 	}

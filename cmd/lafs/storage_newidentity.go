@@ -36,8 +36,9 @@ status says so). If the right directory can be brought back, do that instead.
 Stop the node first.
 
 ` + newIdentityMeans,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.newIdentity(yes) },
+		Example: `  lafs -d /srv/lafs storage new-identity`,
+		Args:    cobra.NoArgs,
+		RunE:    func(*cobra.Command, []string) error { return a.newIdentity(yes) },
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd

@@ -45,6 +45,9 @@ func (a *app) stopped(f func(*node.Config) error) error {
 		return err
 	}
 	hold, err := node.Hold(cfg.Dir)
+	if errors.Is(err, node.ErrRunning) {
+		return fmt.Errorf("%w: stop it first", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ func (a *app) unlink(ctx context.Context, find *finder, path string) error {
 	if len(p.names) == 0 {
 		return errors.New("only an entry of a directory can be unlinked; give a path below the cap or alias")
 	}
+	defer a.meter("changing the directory", 0).end()
 	_, err = a.running().ask(ctx, "DELETE", p.url(), nil, maxCap)
 	return err
 }
