@@ -225,6 +225,14 @@ func (ln *lane) run(ctx context.Context, d *dial, s *session) {
 	err := pe.open(ctx, d.front, s)
 	gaveUp := errors.Is(ctx.Err(), context.Canceled)
 	d.cancel()
+	if err != nil {
+		// Those who leave because of the failure do not give the dial up.
+		pe.mu.Lock()
+		s.dial = nil
+		pe.mu.Unlock()
+		s.circuit.fail(err)
+		s.Close()
+	}
 	pe.mu.Lock()
 	defer pe.mu.Unlock()
 	s.dial = nil
@@ -266,8 +274,7 @@ func newSession(front *onion.Early, log *slog.Logger) (*session, error) {
 }
 
 // open dials s's stream, front. Each session gets a circuit of its own: the
-// one before may be what broke. After an error s is closed, and those on it
-// get the error.
+// one before may be what broke. After an error the caller closes s.
 func (pe *Peer) open(ctx context.Context, front *onion.Early, s *session) error {
 	err := onion.DialEarly(ctx, pe.pool.nw, pe.addr, onion.NewLane(), front)
 	switch {
@@ -281,8 +288,6 @@ func (pe *Peer) open(ctx context.Context, front *onion.Early, s *session) error 
 	default:
 		err = fmt.Errorf("reach %s: %w", pe.addr.Short(), err)
 	}
-	s.circuit.fail(err)
-	s.Close()
 	return err
 }
 
