@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -322,6 +324,37 @@ func TestHold(t *testing.T) {
 		t.Fatalf("Hold after Release: %v", err)
 	}
 	h.Release()
+}
+
+// A node that is killed and started again at once waits for the dying one.
+func TestHoldWaitsForTheDying(t *testing.T) {
+	dir := node.Dir(t.TempDir())
+	h, err := node.Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		next, err := node.Hold(dir)
+		if err == nil {
+			next.Release()
+		}
+		done <- err
+	}()
+	h.Release()
+	if err := <-done; err != nil {
+		t.Errorf("Hold while another ends: %v", err)
+	}
+
+	// One that has ended, and that nobody has asked how, is no process.
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	for node.CreateTime(cmd.Process.Pid) != "0.0" {
+		runtime.Gosched()
+	}
 }
 
 // A line left by a process that is gone, or whose number another process has

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,9 +41,23 @@ type Held struct {
 	crashed bool
 }
 
+// dying is how long a process that was killed may still have the directory:
+// who starts a node again at once need not do it twice.
+const dying = time.Second
+
 // Hold takes the directory for this process, before a Node runs and before a
-// tor is launched in it. It matches ErrRunning when another has it.
+// tor is launched in it. It matches ErrRunning when another has it and does
+// not end within a second.
 func Hold(d Dir) (*Held, error) {
+	for began := time.Now(); ; time.Sleep(dying / 50) {
+		h, err := hold(d)
+		if !errors.Is(err, ErrRunning) || time.Since(began) >= dying {
+			return h, err
+		}
+	}
+}
+
+func hold(d Dir) (*Held, error) {
 	f, err := os.OpenFile(d.lockFile(), os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("lock node directory: %w", err)
@@ -131,8 +146,8 @@ func createTime(pid int) string {
 	// from the last parenthesis. The start is the 22nd field.
 	_, rest, _ := strings.Cut(string(stat[max(0, strings.LastIndexByte(string(stat), ')')):]), " ")
 	fields := strings.Fields(rest)
-	if len(fields) < 20 {
-		return unknown
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return unknown // it has ended, and nobody has asked how
 	}
 	start, err := strconv.ParseFloat(fields[19], 64)
 	if err != nil {
