@@ -125,6 +125,7 @@ var numbers = struct {
 	shares, bytes, available, reserved, unfinished          measure
 	leases, advisories, lost, readOnly, requests, in, out   measure
 	introducers, servers, announced, memory, tasks, trouble measure
+	sessions, streams, held, ended, refused                 measure
 }{
 	ready:       measure{name: "ready", help: "Whether the node serves."},
 	tor:         measure{name: "tor_bootstrap_ratio", help: "How far Tor is connected to its network."},
@@ -147,6 +148,11 @@ var numbers = struct {
 	introducers: measure{name: "introducers", help: "Introducers of this client.", labels: []string{"state"}},
 	servers:     measure{name: "servers", help: "Storage servers that this client knows.", labels: []string{"state"}},
 	announced:   measure{name: "introducer_servers", help: "Storage servers that this introducer knows."},
+	sessions:    measure{name: "sessions", help: "Circuits by which others reach this node.", labels: []string{"state"}},
+	streams:     measure{name: "streams", help: "Requests that are open on them, and what may become one."},
+	held:        measure{name: "buffered_bytes", help: "Bytes of requests and answers in memory."},
+	ended:       measure{name: "sessions_ended", help: "Circuits that made room, had too much in memory here, or found no room.", counter: true, labels: []string{"why"}},
+	refused:     measure{name: "requests_without_room", help: "Requests for which there was no room in memory.", counter: true},
 	memory:      measure{name: "memory_bytes", help: "Memory that the program has of the system."},
 	tasks:       measure{name: "goroutines", help: "Goroutines."},
 	trouble:     measure{name: "log_messages", help: "Warnings and errors in the log.", counter: true, labels: []string{"level"}},
@@ -179,6 +185,16 @@ func (c *collector) collect() {
 	}
 	if s.Announced != nil {
 		m.announced.tell(c, float64(*s.Announced))
+	}
+	if l := s.Load; l != nil {
+		m.sessions.tell(c, float64(l.Busy), "busy")
+		m.sessions.tell(c, float64(l.Sessions-l.Busy), "idle")
+		m.streams.tell(c, float64(l.Streams))
+		m.held.tell(c, float64(l.Bytes))
+		m.ended.tell(c, float64(l.Dropped), "made_room")
+		m.ended.tell(c, float64(l.Cut), "too_much")
+		m.ended.tell(c, float64(l.Refused), "no_room")
+		m.refused.tell(c, float64(l.Busied))
 	}
 	warnings, errs := c.n.troubles.counted()
 	m.trouble.tell(c, float64(warnings), "warn")

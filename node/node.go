@@ -42,6 +42,7 @@ type Node struct {
 	traffic  *traffic
 	leases   leaseCount
 
+	budget     *mux.Budget // what peers make us hold
 	pool       *mux.Pool
 	doors      *door.Pool          // to storage servers of Tahoe-LAFS's
 	storage    *store.Store        // nil without that role
@@ -83,7 +84,7 @@ func New(cfg *Config, deps Deps) (*Node, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	n := &Node{cfg: cfg, deps: deps, troubles: newTroubles(deps.Now), traffic: newTraffic(deps.Now)}
+	n := &Node{cfg: cfg, deps: deps, budget: newBudget(), troubles: newTroubles(deps.Now), traffic: newTraffic(deps.Now)}
 	n.log = slog.New(n.troubles.handler(deps.Log.Handler()))
 	if err := n.assemble(); err != nil {
 		return nil, errors.Join(err, n.close())

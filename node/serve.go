@@ -75,9 +75,9 @@ func (n *Node) serveOnce(ctx context.Context, h http.Handler, tls *door.Identity
 	}
 	up()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return mux.Serve(ctx, ls[0], h, mux.ServerConfig{Log: n.log}) })
+	group.Go(func() error { return mux.Serve(ctx, ls[0], h, mux.ServerConfig{Budget: n.budget, Log: n.log}) })
 	if tls != nil {
-		group.Go(func() error { return door.Serve(ctx, ls[1], tls, h, door.ServerConfig{Log: n.log}) })
+		group.Go(func() error { return door.Serve(ctx, ls[1], tls, h, door.ServerConfig{Budget: n.budget, Log: n.log}) })
 	}
 	return group.Wait()
 }

@@ -39,6 +39,8 @@ type Status struct {
 	Refused []Refusal `json:"refused,omitempty"`
 	// Storage is the node's own storage server.
 	Storage *StorageStatus `json:"storage,omitempty"`
+	// Load is what others make the node hold; nil where it serves nobody.
+	Load *LoadStatus `json:"load,omitempty"`
 	// Troubles are the last warnings and errors, the newest first.
 	Troubles []Trouble `json:"troubles"`
 	// Announced is how many servers an introducer knows.
@@ -133,6 +135,9 @@ func (n *Node) Status() Status {
 	}
 	if n.storage != nil {
 		s.Storage = n.storageStatus()
+	}
+	if n.storage != nil || n.introducer != nil {
+		s.Load = n.loadStatus()
 	}
 	if n.client != nil {
 		s.Needed, s.Happy, s.Total = n.cfg.Needed, n.cfg.Happy, n.cfg.Total

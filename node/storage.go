@@ -35,7 +35,7 @@ func (n *Node) buildStorage() error {
 		run:   func(ctx context.Context) error { st.Run(ctx); return nil },
 		close: st.Close,
 	})
-	handler := gbs.NewHandler(gbs.HandlerConfig{Authorize: n.authorize, Log: n.log})
+	handler := gbs.NewHandler(gbs.HandlerConfig{Authorize: n.authorize, Budget: n.budget, Log: n.log})
 	n.publish("storage", n.traffic.handler(handler), n.cfg.secrets.door)
 	return nil
 }

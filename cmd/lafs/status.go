@@ -85,6 +85,9 @@ func showStatus(out io.Writer, s *node.Status) error {
 			fmt.Fprintf(w, "advisories\t%s reported to be corrupt: see corruption-advisories in the storage directory\n", plural(st.Advisories, "share"))
 		}
 	}
+	if s.Load != nil {
+		fmt.Fprintf(w, "load\t%s\n", loadLine(s.Load))
+	}
 	for _, t := range s.Troubles {
 		fmt.Fprintf(w, "%s\t%s ago, %s\t%s\n", t.Level, humanTime(time.Since(t.Last)), plural(t.Count, "time"), printable(t.Text))
 	}
@@ -181,6 +184,23 @@ func storageLine(s *node.StorageStatus) string {
 	if s.StateLost {
 		text += "; ITS VOTES ARE LOST (the storage directory is another or an older one): files are served, changes of directories are not." +
 			" Bring the right one back, or make a new server: lafs storage new-identity"
+	}
+	return text
+}
+
+// loadLine tells how full the node is of others, and of a flood.
+func loadLine(l *node.LoadStatus) string {
+	text := fmt.Sprintf("%d of %s, %d busy, %s in memory", l.Sessions, plural(l.MaxSessions, "session"), l.Busy, humanSize(l.Bytes))
+	for _, x := range []struct {
+		n    int64
+		what string
+	}{{l.Dropped, "made room for others"}, {l.Cut, "were cut for what they left in memory"}, {l.Refused, "found no room"}} {
+		if x.n > 0 {
+			text += fmt.Sprintf(", %d %s", x.n, x.what)
+		}
+	}
+	if l.Busied > 0 {
+		text += fmt.Sprintf("; %s found no room", plural(int(l.Busied), "request"))
 	}
 	return text
 }

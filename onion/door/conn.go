@@ -4,26 +4,21 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/http"
 	"sync"
 	"time"
+
+	"lafs/onion/mux"
 )
 
 // A conn is one connection of a client. It is not a *tls.Conn to net/http,
 // which would tell a client without TLS what it met.
 type conn struct {
 	*tls.Conn
-	accepted time.Time
+	place *mux.Place
 
 	mu     sync.Mutex
 	cancel context.CancelFunc // guarded by mu; of its requests, nil before the first
-	known  bool               // guarded by mu; a request got an answer that is no refusal
-	idle   bool               // guarded by mu; between two requests
-	since  time.Time          // guarded by mu; when idle last changed
 }
-
-// connKey is where a request's context has its *conn.
-type connKey struct{}
 
 // Write fails when the client takes nothing for a while, however much it
 // took before.
@@ -56,25 +51,7 @@ func (c *conn) begin(ctx context.Context) context.Context {
 	defer c.mu.Unlock()
 	// net/http sees that a client is gone only once the body was read.
 	ctx, c.cancel = context.WithCancel(ctx)
-	return context.WithValue(ctx, connKey{}, c)
-}
-
-func (c *conn) setIdle(idle bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.idle, c.since = idle, time.Now()
-}
-
-func (c *conn) know() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.known = true
-}
-
-func (c *conn) state() (idle, known bool, since time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.idle, c.known, c.since
+	return mux.WithPlace(ctx, c.place)
 }
 
 func (*conn) RemoteAddr() net.Addr { return somebody{} }
@@ -85,41 +62,3 @@ type somebody struct{}
 
 func (somebody) Network() string { return "onion" }
 func (somebody) String() string  { return "onion" }
-
-// knowing notices the first answer on a connection that is no refusal.
-func knowing(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, _ := r.Context().Value(connKey{}).(*conn)
-		aw := &answerWriter{ResponseWriter: w, conn: c}
-		h.ServeHTTP(aw, r)
-		aw.begin(http.StatusOK)
-	})
-}
-
-type answerWriter struct {
-	http.ResponseWriter
-	conn  *conn
-	begun bool
-}
-
-func (a *answerWriter) begin(status int) {
-	if !a.begun && status >= 200 {
-		a.begun = true
-		if status < http.StatusBadRequest {
-			a.conn.know()
-		}
-	}
-}
-
-func (a *answerWriter) WriteHeader(status int) {
-	a.begin(status)
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answerWriter) Write(p []byte) (int, error) {
-	a.begin(http.StatusOK)
-	return a.ResponseWriter.Write(p)
-}
-
-// Unwrap lets http.ResponseController reach deadlines.
-func (a *answerWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -348,7 +348,7 @@ func TestCrowd(t *testing.T) {
 			if r.URL.Path != "/" {
 				w.WriteHeader(http.StatusUnauthorized)
 			}
-		}, oniontest.Options{}, door.ServerConfig{MaxConns: most})
+		}, oniontest.Options{}, door.ServerConfig{Budget: mux.NewBudget(mux.BudgetConfig{Sessions: most})})
 		ask := func(path string) *tls.Conn {
 			c := w.dial(&tls.Config{})
 			io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")

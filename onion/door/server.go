@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	// defaultMaxConns: Tahoe-LAFS's client keeps up to ten connections.
-	defaultMaxConns = 512
 	// headerTimeout is for the handshake and the header of one request,
 	// through Tor.
 	headerTimeout = time.Minute
@@ -30,22 +28,15 @@ const (
 	writeStall = 2 * time.Minute
 	// maxWrite is how much is written with one such wait.
 	maxWrite = 16 << 10
-	// strangerTime is how long a connection without an answered request keeps
-	// its place when there are too many.
-	strangerTime = 30 * time.Second
 	// acceptPause is the wait after a connection was refused for want of room.
 	acceptPause = 100 * time.Millisecond
 )
 
 // A ServerConfig sets Serve. The zero value is the product's default.
 type ServerConfig struct {
-	// MaxConns bounds the connections that stand at once; 0 means 512. When
-	// there are as many, the one that has been idle longest makes room, a
-	// stranger before one that is known: a connection is a stranger until one
-	// of its requests got an answer that is no refusal (a status below 400).
-	// If none is idle, a stranger of more than half a minute makes room; if
-	// there is none, the new one is refused.
-	MaxConns int
+	// Budget is shared with whatever else peers come by; nil means one of its
+	// own. A connection has a place of its own, as if it were a circuit.
+	Budget *mux.Budget
 	// Log gets what goes wrong, without addresses; nil discards.
 	Log *slog.Logger
 }
@@ -54,7 +45,7 @@ type server struct {
 	http *http.Server
 	tls  *tls.Config
 	log  *slog.Logger
-	max  int
+	all  *mux.Budget
 
 	mu    sync.Mutex
 	conns map[*conn]struct{} // guarded by mu
@@ -88,15 +79,15 @@ func Serve(ctx context.Context, l net.Listener, id *Identity, h http.Handler, cf
 }
 
 func newServer(id *Identity, h http.Handler, cfg ServerConfig) *server {
-	if cfg.MaxConns <= 0 {
-		cfg.MaxConns = defaultMaxConns
+	if cfg.Budget == nil {
+		cfg.Budget = mux.NewBudget(mux.BudgetConfig{})
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &server{tls: serverSettings(id), log: cfg.Log, max: cfg.MaxConns, conns: make(map[*conn]struct{})}
+	s := &server{tls: serverSettings(id), log: cfg.Log, all: cfg.Budget, conns: make(map[*conn]struct{})}
 	s.http = &http.Server{
-		Handler:                      mux.Guard(knowing(h), cfg.Log),
+		Handler:                      mux.Guard(h, cfg.Log),
 		ReadHeaderTimeout:            headerTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
@@ -125,7 +116,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		raw.Close()
-		l.server.log.Warn("refuse a connection of a Tahoe-LAFS client: too many", "max", l.server.max)
+		l.server.log.Warn("refuse a connection of a Tahoe-LAFS client: too many", "max", l.server.all.Load().MaxSessions)
 		// A flood of circuits costs its sender more than us.
 		select {
 		case <-time.After(acceptPause):
@@ -134,28 +125,19 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
-// admit takes in a connection, after closing another if that helps; nil if
-// there is no room. The handshake is made by whoever reads first.
+// admit takes in a connection, nil if there is no room. The handshake is made
+// by whoever reads first.
 func (s *server) admit(raw net.Conn) *conn {
-	now := time.Now()
 	// A client that takes no byte of the handshake; later writes have their own.
-	raw.SetWriteDeadline(now.Add(writeStall))
-	c := &conn{Conn: tls.Server(raw, s.tls), accepted: now, since: now}
-	s.mu.Lock()
-	var out *conn
-	if len(s.conns) >= s.max {
-		if out = s.dispensableLocked(now); out == nil {
-			s.mu.Unlock()
-			return nil
-		}
-		delete(s.conns, out)
+	raw.SetWriteDeadline(time.Now().Add(writeStall))
+	c := &conn{Conn: tls.Server(raw, s.tls)}
+	if c.place = s.all.Admit(c.cut); c.place == nil {
+		return nil
 	}
+	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	s.running.Add(1)
 	s.mu.Unlock()
-	if out != nil {
-		out.cut()
-	}
 	return c
 }
 
@@ -168,46 +150,18 @@ func (s *server) cutAll() {
 	}
 }
 
-// dispensableLocked returns the connection that makes room, nil if none has
-// to.
-func (s *server) dispensableLocked(now time.Time) *conn {
-	var best *conn
-	var rank int
-	var since time.Time
-	for c := range s.conns {
-		idle, known, t := c.state()
-		r := 0
-		switch {
-		case idle && !known:
-			r = 3
-		case idle:
-			r = 2
-		case !known && now.Sub(c.accepted) > strangerTime:
-			r, t = 1, c.accepted
-		}
-		if r > rank || r == rank && r > 0 && t.Before(since) {
-			best, rank, since = c, r, t
-		}
-	}
-	return best
-}
-
 // changed is told by net/http what a connection does.
 func (s *server) changed(nc net.Conn, state http.ConnState) {
 	c, ok := nc.(*conn)
-	if !ok {
+	if !ok || state != http.StateClosed {
 		return
 	}
-	switch state {
-	case http.StateIdle, http.StateActive:
-		c.setIdle(state == http.StateIdle)
-	case http.StateClosed:
-		c.cut()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
-		s.running.Done()
-	}
+	c.cut()
+	c.place.Leave()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.running.Done()
 }
 
 // A logWriter turns lines of net/http into debug records. They are about

@@ -32,10 +32,10 @@ func TestBudgetReturnsToZero(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 1))
-				s := newServer(h, ServerConfig{MaxBuffer: 1 << 20})
+				s := newServer(h, ServerConfig{Budget: NewBudget(BudgetConfig{Bytes: 1 << 20})})
 				for range 4 {
 					here, there := net.Pipe()
-					if err := s.serve(there); err != nil {
+					if err := s.serve(there, s.all.Admit(func() { there.Close() })); err != nil {
 						t.Fatal(err)
 					}
 					play(t, rnd, here)
@@ -43,8 +43,11 @@ func TestBudgetReturnsToZero(t *testing.T) {
 				time.Sleep(time.Minute)
 				s.closeAll()
 				s.wg.Wait()
-				if b := s.buf; b.total != 0 || b.strangers != 0 || len(b.holders) != 0 {
+				if b := s.all.bytes; b.total != 0 || b.strangers != 0 || len(b.holders) != 0 {
 					t.Errorf("still counted: %d, of strangers %d, holders %d", b.total, b.strangers, len(b.holders))
+				}
+				if b := s.all; len(b.places) != 0 || b.strangers != 0 || b.streams != 0 || b.alien != 0 || len(b.groups) != 0 {
+					t.Errorf("still counted: %d places, of strangers %d, streams %d, of strangers %d, groups %d", len(b.places), b.strangers, b.streams, b.alien, len(b.groups))
 				}
 			})
 		})

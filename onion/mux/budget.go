@@ -28,6 +28,11 @@ type budget struct {
 
 	mu        sync.Mutex
 	total     int64                 // guarded by mu; of all that are not doomed
+	cuts      int64                 // guarded by mu; how many were doomed
+	claimed   int64                 // guarded by mu; by handlers, see Claim
+	refused   int64                 // guarded by mu; claims
+	bySession map[any]int64         // guarded by mu; parts of claimed
+	byGroup   map[any]int64         // guarded by mu; parts of claimed
 	strangers int64                 // guarded by mu; the part of total that strangers hold
 	holders   map[*holding]struct{} // guarded by mu
 }
@@ -40,7 +45,7 @@ const (
 )
 
 func newBudget(max int64) *budget {
-	return &budget{max: max, holders: make(map[*holding]struct{})}
+	return &budget{max: max, holders: make(map[*holding]struct{}), bySession: make(map[any]int64), byGroup: make(map[any]int64)}
 }
 
 // A holding is what one session holds. Its fields are guarded by budget.mu.
@@ -84,7 +89,7 @@ func (b *budget) countLocked(h *holding, n int64) {
 // without the lock.
 func (b *budget) enforceLocked() *holding {
 	strangersOnly := b.strangers > b.max/strangersPart
-	if !strangersOnly && b.total <= b.max {
+	if !strangersOnly && b.total <= max(b.max/buffersPart, b.max-b.claimed) {
 		return nil
 	}
 	var worst *holding
@@ -103,6 +108,7 @@ func (b *budget) enforceLocked() *holding {
 		held := worst.bytes
 		b.countLocked(worst, -held)
 		worst.doomed = true
+		b.cuts++
 		b.countLocked(worst, held)
 	}
 	return worst
@@ -117,12 +123,6 @@ func (h *holding) know() {
 		b.strangers -= h.bytes
 	}
 	h.known = true
-}
-
-func (h *holding) isKnown() bool {
-	h.budget.mu.Lock()
-	defer h.budget.mu.Unlock()
-	return h.known
 }
 
 // close forgets the session once yamux is through with it. What handlers
@@ -211,7 +211,7 @@ func (a *account) ReserveMemory(size int, prio uint8) error {
 	b := a.holding.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.total+int64(size) > b.max/2 {
+	if b.total+b.claimed+int64(size) > b.max/2 {
 		return errFull
 	}
 	return nil

@@ -56,7 +56,7 @@ func dataFrame(flags uint16, n int) string {
 
 func TestGreedySessionIsCutForTheOthers(t *testing.T) {
 	h := new(holder)
-	inBubble(t, h, mux.ServerConfig{MaxBuffer: 16 << 20}, func(w *world) {
+	inBubble(t, h, mux.ServerConfig{Budget: mux.NewBudget(mux.BudgetConfig{Bytes: 16 << 20})}, func(w *world) {
 		release := h.hold()
 		defer release()
 		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
@@ -79,7 +79,7 @@ func TestGreedySessionIsCutForTheOthers(t *testing.T) {
 // Bytes that come one by one take more room than they are.
 func TestTinyFramesCountAsWhatTheyTake(t *testing.T) {
 	h := new(holder)
-	inBubble(t, h, mux.ServerConfig{MaxBuffer: 4 << 20}, func(w *world) {
+	inBubble(t, h, mux.ServerConfig{Budget: mux.NewBudget(mux.BudgetConfig{Bytes: 4 << 20})}, func(w *world) {
 		release := h.hold()
 		defer release()
 		c := w.dial()
@@ -120,7 +120,7 @@ func TestStrangersDoNotCutTheBusy(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := new(holder)
-			inBubble(t, h, mux.ServerConfig{MaxBuffer: 16 << 20}, func(w *world) {
+			inBubble(t, h, mux.ServerConfig{Budget: mux.NewBudget(mux.BudgetConfig{Bytes: 16 << 20})}, func(w *world) {
 				release := h.hold()
 				defer release()
 				stranger := w.net.Host("stranger")
@@ -181,7 +181,7 @@ func mustPost(w *world, from *oniontest.Host, body string) {
 // Strangers with requests that never end fill all sessions: the oldest of
 // them makes room, and one who is known never does.
 func TestSessionsFullOfStrangers(t *testing.T) {
-	inBubble(t, echo, mux.ServerConfig{MaxSessions: 5}, func(w *world) {
+	inBubble(t, echo, mux.ServerConfig{Budget: mux.NewBudget(mux.BudgetConfig{Sessions: 5})}, func(w *world) {
 		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
 		r, body := io.Pipe()
 		req, _ := http.NewRequestWithContext(w.t.Context(), "POST", "http://lafs/", r)

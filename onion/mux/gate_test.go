@@ -62,7 +62,7 @@ func TestAnswersToStrangeRequests(t *testing.T) {
 // enough of them lock everybody out.
 func TestBodyThatNeverComes(t *testing.T) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
-	inBubble(t, h, mux.ServerConfig{MaxSessions: 1}, func(w *world) {
+	inBubble(t, h, mux.ServerConfig{Budget: mux.NewBudget(mux.BudgetConfig{Sessions: 1})}, func(w *world) {
 		s := rawSession(w.t, w.dial(), true)
 		defer s.Close()
 		st, err := s.OpenStream(w.t.Context())

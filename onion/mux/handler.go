@@ -30,8 +30,11 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		r.Body = &stallBody{ReadCloser: r.Body, rc: http.NewResponseController(w)}
 	}
-	stream, _ := r.Context().Value(streamKey{}).(*serverStream)
-	aw := &answerWriter{w: w, header: make(http.Header), stream: stream}
+	if p := PlaceOf(r.Context()); p != nil {
+		p.begin()
+		defer p.end()
+	}
+	aw := &answerWriter{w: w, header: make(http.Header), vouch: func() { Vouch(r.Context(), nil) }}
 	h.next.ServeHTTP(aw, r)
 	aw.begin(http.StatusOK)
 }
@@ -82,7 +85,7 @@ func (b *stallBody) Read(p []byte) (int, error) {
 type answerWriter struct {
 	w      http.ResponseWriter
 	header http.Header // the real handler's
-	stream *serverStream
+	vouch  func()
 	begun  bool
 }
 
@@ -109,8 +112,8 @@ func (a *answerWriter) begin(status int) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // or net/http would guess one
 	}
-	if a.stream != nil && status < http.StatusBadRequest {
-		a.stream.session.holds.know()
+	if status < http.StatusBadRequest {
+		a.vouch()
 	}
 	a.w.WriteHeader(status)
 }

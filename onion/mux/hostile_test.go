@@ -53,7 +53,7 @@ func TestTenThousandStreams(t *testing.T) {
 }
 
 func TestThousandsOfSessions(t *testing.T) {
-	inBubble(t, echo, mux.ServerConfig{MaxSessions: 20}, func(w *world) {
+	inBubble(t, echo, mux.ServerConfig{Budget: mux.NewBudget(mux.BudgetConfig{Sessions: 20})}, func(w *world) {
 		before := runtime.NumGoroutine()
 		var conns []net.Conn
 		for range 2000 {

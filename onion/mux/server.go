@@ -18,8 +18,6 @@ import (
 const streamsPerSession = 64
 
 const (
-	defaultMaxSessions = 256
-	defaultMaxBuffer   = 256 << 20
 	// headerTimeout is for the header of one request, through Tor.
 	headerTimeout = time.Minute
 	// maxRequestHeader bounds the header of a request, in bytes; net/http
@@ -28,27 +26,18 @@ const (
 	// serverIdle is how long a session may have no stream. It is beyond what
 	// our own clients keep one.
 	serverIdle = idleMax + 5*time.Minute
-	// strangerTime is how long a session that is not known keeps its place
-	// when there are too many: time for one request through Tor.
-	strangerTime = 30 * time.Second
 	// acceptPause is the wait after a session was refused for want of room.
 	acceptPause = 100 * time.Millisecond
 )
 
 // A ServerConfig sets Serve. The zero value is the product's default.
 type ServerConfig struct {
-	// MaxSessions bounds the sessions that stand at once; 0 means 256. When
-	// there are as many, the one that has been without a request longest
-	// makes room, a stranger before one that is known: a session is a
-	// stranger until one of its requests got an answer that is no refusal
-	// (a status below 400). If all have requests, a stranger of more than
-	// half a minute makes room; if there is none, the new one is refused.
-	MaxSessions int
-	// MaxBuffer bounds, in bytes, what came on all sessions together and was
-	// not read by a handler; 0 means 256 MiB. Beyond it the session whose
-	// bytes are many and have not moved for long is cut. Strangers together
-	// may hold a quarter; beyond that one of them is cut.
-	MaxBuffer int64
+	// Budget is shared with whatever else peers come by; nil means one of its
+	// own. What came on a session and was not read by a handler counts as
+	// bytes. Beyond them the session whose bytes are many and have not moved
+	// for long is cut. Strangers together may hold a quarter; beyond that one
+	// of them is cut.
+	Budget *Budget
 	// Log gets what goes wrong, without addresses; nil discards.
 	Log *slog.Logger
 }
@@ -56,9 +45,8 @@ type ServerConfig struct {
 type server struct {
 	http *http.Server
 	log  *slog.Logger
-	max  int
 	wg   sync.WaitGroup
-	buf  *budget
+	all  *Budget
 
 	mu       sync.Mutex
 	sessions map[*served]struct{} // guarded by mu
@@ -69,15 +57,14 @@ type streamKey struct{}
 
 // A served is one session that was accepted.
 type served struct {
-	srv      *server
-	conn     net.Conn
-	session  *yamux.Session
-	holds    *holding
-	accepted time.Time
+	srv     *server
+	conn    net.Conn
+	session *yamux.Session
+	holds   *holding
+	place   *Place
 
 	mu      sync.Mutex
 	streams int         // guarded by mu; accepted and not closed
-	since   time.Time   // guarded by mu; when streams became 0
 	idle    *time.Timer // guarded by mu
 }
 
@@ -106,11 +93,8 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, cfg ServerConfig
 }
 
 func newServer(h http.Handler, cfg ServerConfig) *server {
-	if cfg.MaxSessions <= 0 {
-		cfg.MaxSessions = defaultMaxSessions
-	}
-	if cfg.MaxBuffer <= 0 {
-		cfg.MaxBuffer = defaultMaxBuffer
+	if cfg.Budget == nil {
+		cfg.Budget = NewBudget(BudgetConfig{})
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -121,6 +105,9 @@ func newServer(h http.Handler, cfg ServerConfig) *server {
 		MaxHeaderBytes:               maxRequestHeader,
 		DisableGeneralOptionsHandler: true,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if s, ok := c.(*serverStream); ok {
+				ctx = WithPlace(ctx, s.session.place)
+			}
 			return context.WithValue(ctx, streamKey{}, c)
 		},
 		ErrorLog: log.New(logWriter{cfg.Log}, "", 0),
@@ -130,8 +117,7 @@ func newServer(h http.Handler, cfg ServerConfig) *server {
 	hs.SetKeepAlivesEnabled(false)
 	return &server{
 		http: hs,
-		log:  cfg.Log, max: cfg.MaxSessions,
-		buf:      newBudget(cfg.MaxBuffer),
+		log:  cfg.Log, all: cfg.Budget,
 		sessions: make(map[*served]struct{}),
 	}
 }
@@ -142,9 +128,10 @@ func (s *server) accept(ctx context.Context, l net.Listener) error {
 		if err != nil {
 			return err
 		}
-		if !s.room() {
+		place := s.all.Admit(func() { c.Close() })
+		if place == nil {
 			c.Close()
-			s.log.Warn("refuse a session: too many", "max", s.max)
+			s.log.Warn("refuse a session: too many", "max", s.all.sessions)
 			// A flood of circuits costs its sender more than us.
 			select {
 			case <-time.After(acceptPause):
@@ -152,59 +139,17 @@ func (s *server) accept(ctx context.Context, l net.Listener) error {
 			}
 			continue
 		}
-		if err := s.serve(c); err != nil {
+		if err := s.serve(c, place); err != nil {
+			place.Leave()
 			c.Close()
 			return err
 		}
 	}
 }
 
-// room reports whether one more session may stand, after closing an idle one
-// if that helps.
-func (s *server) room() bool {
-	s.mu.Lock()
-	if len(s.sessions) < s.max {
-		s.mu.Unlock()
-		return true
-	}
-	out := s.dispensableLocked()
-	if out != nil {
-		delete(s.sessions, out)
-	}
-	s.mu.Unlock()
-	if out == nil {
-		return false
-	}
-	out.cut()
-	return true
-}
-
-// dispensableLocked returns the session that makes room, nil if none has to.
-func (s *server) dispensableLocked() *served {
-	var best *served
-	var rank int
-	var since time.Time
-	for v := range s.sessions {
-		t, idle := v.idleSince()
-		r := 0
-		switch known := v.holds.isKnown(); {
-		case idle && !known:
-			r = 3
-		case idle:
-			r = 2
-		case !known && time.Since(v.accepted) > strangerTime:
-			r, t = 1, v.accepted
-		}
-		if r > rank || r == rank && r > 0 && t.Before(since) {
-			best, rank, since = v, r, t
-		}
-	}
-	return best
-}
-
-func (s *server) serve(c net.Conn) error {
-	v := &served{srv: s, conn: c, accepted: time.Now(), since: time.Now()}
-	v.holds = s.buf.holder(v.cut)
+func (s *server) serve(c net.Conn, place *Place) error {
+	v := &served{srv: s, conn: c, place: place}
+	v.holds = s.all.bytes.holder(v.cut)
 	y, err := serverSession(newCircuit(c), s.log, v.holds)
 	if err != nil {
 		return err
@@ -242,44 +187,48 @@ func (v *served) end() {
 	v.idle.Stop()
 	v.mu.Unlock()
 	v.holds.close()
+	v.place.Leave()
 	v.srv.mu.Lock()
 	delete(v.srv.sessions, v)
 	v.srv.mu.Unlock()
 }
 
-func (v *served) idleSince() (time.Time, bool) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.since, v.streams == 0
-}
-
 func (v *served) closeIdle() {
-	if _, idle := v.idleSince(); idle {
+	v.mu.Lock()
+	idle := v.streams == 0
+	v.mu.Unlock()
+	if idle {
 		v.cut()
 	}
 }
 
 // Accept implements net.Listener for net/http: a connection is a stream.
 func (v *served) Accept() (net.Conn, error) {
-	y, err := v.session.AcceptStream()
-	if err != nil {
-		return nil, err
+	for {
+		y, err := v.session.AcceptStream()
+		if err != nil {
+			return nil, err
+		}
+		if !v.place.open() {
+			y.Reset()
+			continue
+		}
+		v.mu.Lock()
+		v.streams++
+		v.idle.Stop()
+		v.mu.Unlock()
+		v.srv.wg.Add(1)
+		return &serverStream{Stream: y, session: v, account: v.holds.serves(y.StreamID())}, nil
 	}
-	v.mu.Lock()
-	v.streams++
-	v.idle.Stop()
-	v.mu.Unlock()
-	v.srv.wg.Add(1)
-	return &serverStream{Stream: y, session: v, account: v.holds.serves(y.StreamID())}, nil
 }
 
 func (v *served) streamEnded() {
 	v.mu.Lock()
 	if v.streams--; v.streams == 0 {
-		v.since = time.Now()
 		v.idle.Reset(serverIdle)
 	}
 	v.mu.Unlock()
+	v.place.close()
 	v.srv.wg.Done()
 }
 

@@ -60,7 +60,7 @@ func serve(dir string) error {
 		return err
 	}
 	fmt.Println("listening")
-	if err := mux.Serve(ctx, l, shares, mux.ServerConfig{MaxSessions: sessions + 10}); err != nil {
+	if err := mux.Serve(ctx, l, shares, mux.ServerConfig{}); err != nil {
 		return err
 	}
 	return st.Close()

@@ -2,8 +2,8 @@ package gbs
 
 import (
 	"io"
-	"sync"
 
+	"lafs/onion/mux"
 	"lafs/shares/storage"
 )
 
@@ -11,19 +11,12 @@ import (
 // never fail for large ones.
 const freeBytes = 64 << 10
 
-// A budget bounds the memory that requests take together.
-type budget struct {
-	mu   sync.Mutex
-	left int64 // guarded by mu
-}
-
-// A claim is what one request took of a budget. One goroutine uses it.
+// A claim is what one request takes of the process's bytes. One goroutine
+// uses it.
 type claim struct {
-	of          *budget
+	of          *mux.Claim
 	need, taken int64
 }
-
-func (b *budget) claim() *claim { return &claim{of: b} }
 
 // take asks for n bytes more; false if they are not there.
 func (c *claim) take(n int64) bool {
@@ -32,27 +25,20 @@ func (c *claim) take(n int64) bool {
 	if more <= 0 {
 		return true
 	}
-	c.of.mu.Lock()
-	defer c.of.mu.Unlock()
-	if c.of.left < more {
+	if !c.of.Take(more) {
 		return false
 	}
-	c.of.left -= more
 	c.taken += more
 	return true
 }
 
 // end gives everything back.
-func (c *claim) end() {
-	c.of.mu.Lock()
-	defer c.of.mu.Unlock()
-	c.of.left += c.taken
-	c.taken = 0
-}
+func (c *claim) end() { c.of.End() }
 
-// readAll reads r to its end and takes what it holds as it comes: who sends
-// slowly takes little. storage.ErrBusy: there is no room for more.
-func (c *claim) readAll(r io.Reader) ([]byte, error) {
+// readAll reads r to its end, of which size bytes are announced, -1 if none
+// are, and takes what it holds as it comes: who sends slowly takes little.
+// storage.ErrBusy: there is no room for more.
+func (c *claim) readAll(r io.Reader, size int64) ([]byte, error) {
 	b := make([]byte, 0, 1024)
 	for {
 		n, err := r.Read(b[len(b):cap(b)])
@@ -67,6 +53,9 @@ func (c *claim) readAll(r io.Reader) ([]byte, error) {
 			continue
 		}
 		grown := 2 * int64(cap(b))
+		if size >= int64(cap(b)) {
+			grown = min(grown, size+1) // one more, to see the end
+		}
 		if !c.take(grown - int64(cap(b))) {
 			return nil, storage.ErrBusy
 		}

@@ -2,6 +2,7 @@ package gbs
 
 import (
 	"errors"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lafs/onion/mux"
 	"lafs/shares/storage"
 )
 
@@ -17,8 +19,6 @@ const (
 	piece = 64 << 10
 	// maxRequests bounds the memory of all requests together to 32 MiB.
 	maxRequests = 512
-
-	maxMemory = 512 << 20
 	// drained is how much of a body that is too large is read all the same.
 	drained = 1 << 20
 
@@ -31,21 +31,22 @@ type HandlerConfig struct {
 	// compares in constant time and does not keep swissnum, which is secret.
 	Authorize func(swissnum []byte) (storage.Server, bool)
 	// MaxRequests is how many requests are worked on at once. When there are
-	// more, one whose client is slow makes room; if there is none, those
-	// above are told to come later. 0: 512, which take 32 MiB at most.
+	// more, or most are of one session or right to store, one whose client is
+	// slow makes room; if there is none, those above are told to come later.
+	// 0: 512, which take 32 MiB at most.
 	MaxRequests int
-	// MaxMemory bounds the bytes of requests and answers about slots that are
-	// in memory at once; requests that would need more are told to come
-	// later. 0: 512 MiB.
-	MaxMemory int64
+	// Budget has the bytes of requests and answers that are in memory at
+	// once; requests that would need more are told to come later. It is
+	// shared with whatever serves the handler. nil: one of its own.
+	Budget *mux.Budget
 	// Log gets our own faults; nil: nothing is logged.
 	Log *slog.Logger
 }
 
 type handler struct {
-	cfg    HandlerConfig
-	turns  *turns
-	memory *budget
+	cfg   HandlerConfig
+	turns *turns
+	seed  maphash.Seed
 }
 
 // NewHandler serves the storage protocol. An answer never holds the text of
@@ -57,10 +58,10 @@ func NewHandler(cfg HandlerConfig) http.Handler {
 	if cfg.MaxRequests <= 0 {
 		cfg.MaxRequests = maxRequests
 	}
-	if cfg.MaxMemory <= 0 {
-		cfg.MaxMemory = maxMemory
+	if cfg.Budget == nil {
+		cfg.Budget = mux.NewBudget(mux.BudgetConfig{})
 	}
-	return &handler{cfg, newTurns(cfg.MaxRequests), &budget{left: cfg.MaxMemory}}
+	return &handler{cfg, newTurns(cfg.MaxRequests), maphash.MakeSeed()}
 }
 
 // A call is one request under way.
@@ -96,39 +97,51 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// nil keeps net/http from writing a date.
 	w.Header()["Date"] = nil
 	defer h.recover(w)
-	t := h.turns.take(r.Context(), w)
-	if t == nil {
-		refuse(w, storage.ErrBusy)
-		return
-	}
-	defer t.leave()
-	if r.Body != nil {
-		r.Body = turnBody{r.Body, t}
-	}
-	w = turnWriter{w, t}
 	if err := h.handle(w, r); err != nil {
 		refuse(w, err)
 	}
 }
 
+// handle answers a request, but for its error. Who has no right to store
+// takes nothing from those who have.
 func (h *handler) handle(w http.ResponseWriter, r *http.Request) error {
 	swissnum, ok := swissnumOf(r.Header)
 	if !ok {
 		return storage.ErrUnauthorized
 	}
-	c := &call{ResponseWriter: w, Request: r, memory: h.memory.claim()}
-	defer c.memory.end()
-	if c.server, ok = h.cfg.Authorize(swissnum); !ok {
+	server, ok := h.cfg.Authorize(swissnum)
+	if !ok {
 		return storage.ErrUnauthorized
 	}
+	// Nobody can tell a swissnum from it.
+	group := maphash.Bytes(h.seed, swissnum)
+	mux.Vouch(r.Context(), group)
+	t := h.turns.take(r.Context(), w, mux.SessionOf(r.Context()), group)
+	if t == nil {
+		return storage.ErrBusy
+	}
+	defer t.leave()
+	if r.Body != nil {
+		r.Body = turnBody{r.Body, t}
+	}
+	c := &call{ResponseWriter: turnWriter{w, t}, Request: r, server: server, memory: &claim{of: h.cfg.Budget.Claim(r.Context(), group)}}
+	defer c.memory.end()
+	if err := h.call(c); err != nil {
+		refuse(c.ResponseWriter, err)
+	}
+	return nil
+}
+
+func (h *handler) call(c *call) error {
 	rt, err := c.find()
 	if err != nil {
 		return err
 	}
-	if c.secrets, ok = secretsOf(r.Header, rt.secrets); !ok {
+	var ok bool
+	if c.secrets, ok = secretsOf(c.Request.Header, rt.secrets); !ok {
 		return storage.ErrBadRequest
 	}
-	if rt.cbor && !accepts(r.Header.Values("Accept")) {
+	if rt.cbor && !accepts(c.Request.Header.Values("Accept")) {
 		return refusal(http.StatusNotAcceptable)
 	}
 	if rt.maxBody != streamBody {
@@ -163,7 +176,7 @@ func (c *call) readBody(limit int64) error {
 		_, _ = io.Copy(io.Discard, io.LimitReader(c.Body, drained))
 		return storage.ErrTooLarge
 	}
-	b, err := c.memory.readAll(io.LimitReader(c.Body, limit+1))
+	b, err := c.memory.readAll(io.LimitReader(c.Body, limit+1), c.ContentLength)
 	switch {
 	case errors.Is(err, storage.ErrBusy):
 		// A client that is cut off while it sends may not see the answer.

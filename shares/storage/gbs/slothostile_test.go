@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"lafs/onion/mux"
 	"lafs/shares/agree"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
@@ -103,7 +104,7 @@ func (generous) Slot(context.Context, caps.StorageIndex, storage.SlotRequest) (s
 // TestSlotMemory: what does not fit is refused, and what fits still goes
 // after it.
 func TestSlotMemory(t *testing.T) {
-	h := gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(openStore(t, nil)), MaxMemory: 1 << 20})
+	h := gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(openStore(t, nil)), Budget: mux.NewBudget(mux.BudgetConfig{Bytes: 2 << 20})})
 	c := gbs.NewClient(answering{t, h}, storage.NewSwissnum(swissnum))
 	write := func(size int) error {
 		w := map[storage.ShareNumber]storage.TestWrite{0: {Patches: []storage.Patch{{Data: make([]byte, size)}}}}
@@ -118,7 +119,7 @@ func TestSlotMemory(t *testing.T) {
 			t.Errorf("300 KiB: got %v", err)
 		}
 	}
-	h = gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(generous{}), MaxMemory: 1 << 20})
+	h = gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(generous{}), Budget: mux.NewBudget(mux.BudgetConfig{Bytes: 2 << 20})})
 	c = gbs.NewClient(answering{t, h}, storage.NewSwissnum(swissnum))
 	for _, fetch := range []int64{1 << 18, 1 << 30} {
 		if _, err := c.Slot(t.Context(), testIndex, storage.SlotRequest{Message: agree.Read{}, Fetch: fetch}); !errors.Is(err, storage.ErrBusy) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,21 +27,31 @@ const (
 // request that waits for its client gives its turn back: the one that is most
 // behind. So whoever sends or reads a byte now and then on many streams takes
 // nothing from those who work.
+//
+// No session and no right to store has all turns, however fast it is: one may
+// have as many as are left for others, the other three times as many.
 type turns struct {
-	free chan struct{} // one entry a turn that is taken
+	max int
 
-	mu    sync.Mutex
-	taken map[*turn]struct{} // guarded by mu
+	mu       sync.Mutex
+	taken    map[*turn]struct{} // guarded by mu
+	sessions map[any]int        // guarded by mu; turns by session
+	groups   map[any]int        // guarded by mu; turns by group
+	waiting  []*waiter          // guarded by mu; in the order in which they came
 }
 
+// groupTurns: a group may have so many times the turns that are left.
+const groupTurns = 3
+
 func newTurns(n int) *turns {
-	return &turns{free: make(chan struct{}, n), taken: make(map[*turn]struct{})}
+	return &turns{max: n, taken: make(map[*turn]struct{}), sessions: make(map[any]int), groups: make(map[any]int)}
 }
 
 // A turn is one request that is worked on.
 type turn struct {
-	of  *turns
-	cut func() // ends what waits for the client; not guarded
+	of             *turns
+	session, group any
+	cut            func() // ends what waits for the client; not guarded
 
 	// All guarded by of.mu.
 	debt  time.Duration // how far the client was behind when it last moved
@@ -48,64 +59,113 @@ type turn struct {
 	ended bool          // it was told to give its turn back
 }
 
-// take returns a turn, nil if there is none to be had. leave must follow.
-func (ts *turns) take(ctx context.Context, w http.ResponseWriter) *turn {
-	select {
-	case ts.free <- struct{}{}:
-	default:
-		if !ts.makeRoom() {
-			return nil
-		}
-		wait := time.NewTimer(turnWait)
-		defer wait.Stop()
-		select {
-		case ts.free <- struct{}{}:
-		case <-wait.C:
-			return nil
-		case <-ctx.Done():
-			return nil
-		}
-	}
+// A waiter is a request that another was told to make room for.
+type waiter struct {
+	turn  *turn
+	ready chan struct{} // closed when the turn is taken
+}
+
+// take returns a turn, nil if there is none to be had. session, if it is not
+// nil, tells the circuit from others, group the right. leave must follow.
+func (ts *turns) take(ctx context.Context, w http.ResponseWriter, session, group any) *turn {
 	rc := http.NewResponseController(w)
-	t := &turn{of: ts, cut: func() {
+	t := &turn{of: ts, session: session, group: group, cut: func() {
 		past := time.Unix(1, 0)
 		_ = rc.SetReadDeadline(past)
 		_ = rc.SetWriteDeadline(past)
 	}}
 	ts.mu.Lock()
-	ts.taken[t] = struct{}{}
+	if ts.mayLocked(t) {
+		ts.addLocked(t)
+		ts.mu.Unlock()
+		return t
+	}
+	out := ts.makeRoomLocked(t)
+	if out == nil {
+		ts.mu.Unlock()
+		return nil
+	}
+	wait := &waiter{t, make(chan struct{})}
+	ts.waiting = append(ts.waiting, wait)
 	ts.mu.Unlock()
-	return t
+	out.cut()
+	patience := time.NewTimer(turnWait)
+	defer patience.Stop()
+	select {
+	case <-wait.ready:
+		return t
+	case <-patience.C:
+	case <-ctx.Done():
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if i := slices.Index(ts.waiting, wait); i >= 0 {
+		ts.waiting = slices.Delete(ts.waiting, i, i+1)
+		return nil
+	}
+	return t // in the same instant
+}
+
+// mayLocked says whether there is a turn for t.
+func (ts *turns) mayLocked(t *turn) bool {
+	free := ts.max - len(ts.taken)
+	return free > 0 && !ts.greedyLocked(t, free)
+}
+
+// greedyLocked says that t's session or group has its part already.
+func (ts *turns) greedyLocked(t *turn, free int) bool {
+	return t.session != nil && ts.sessions[t.session] > free || ts.groups[t.group] > groupTurns*free
+}
+
+func (ts *turns) addLocked(t *turn) {
+	ts.taken[t] = struct{}{}
+	ts.sessions[t.session]++
+	ts.groups[t.group]++
 }
 
 func (t *turn) leave() {
-	t.of.mu.Lock()
-	delete(t.of.taken, t)
-	t.of.mu.Unlock()
-	<-t.of.free
+	ts := t.of
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	delete(ts.taken, t)
+	for _, c := range []struct {
+		of map[any]int
+		k  any
+	}{{ts.sessions, t.session}, {ts.groups, t.group}} {
+		if c.of[c.k]--; c.of[c.k] == 0 {
+			delete(c.of, c.k)
+		}
+	}
+	ts.waiting = slices.DeleteFunc(ts.waiting, func(w *waiter) bool {
+		may := ts.mayLocked(w.turn)
+		if may {
+			ts.addLocked(w.turn)
+			close(w.ready)
+		}
+		return may
+	})
 }
 
-// makeRoom ends the turn that is most behind, and reports whether there was
-// one.
-func (ts *turns) makeRoom() bool {
+// makeRoomLocked ends the turn that is most behind and returns it, nil if
+// there is none: one of t's own session or group, if they have their part
+// already.
+func (ts *turns) makeRoomLocked(t *turn) *turn {
 	now := time.Now()
+	own := ts.greedyLocked(t, ts.max-len(ts.taken))
 	var worst *turn
-	ts.mu.Lock()
 	most := turnGrace
-	for t := range ts.taken {
-		if b := t.behind(now); !t.ended && b >= most {
-			worst, most = t, b
+	for v := range ts.taken {
+		if own && v.group != t.group && (t.session == nil || v.session != t.session) {
+			continue
+		}
+		if b := v.behind(now); !v.ended && b >= most {
+			worst, most = v, b
 		}
 	}
 	if worst != nil {
 		worst.ended = true
 	}
-	ts.mu.Unlock()
-	if worst == nil {
-		return false
-	}
-	worst.cut()
-	return true
+	return worst
 }
 
 // behind is how long the client let wait beyond the time for what it moved.
