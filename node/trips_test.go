@@ -187,3 +187,35 @@ func TestTrips(t *testing.T) {
 		}
 	})
 }
+
+// A hundred files put into one directory at once: their shares travel
+// together, and their entries gather while a change of the directory is under
+// way.
+func TestTripsOfManyFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := oniontest.New(oniontest.Options{RTT: time.Second})
+		clients, stop := apis(t, net, 5, 1)
+		defer stop()
+		h := clients[0]
+		for round := range 2 { // The first warms the sessions.
+			dir := "/uri/" + ask(t, h, "POST", "/uri?t=mkdir", "")
+			trips := net.Trips(func() {
+				var all sync.WaitGroup
+				for i := range 100 {
+					all.Go(func() {
+						ask(t, h, "PUT", fmt.Sprintf("%s/file%d", dir, i), strings.Repeat("x", 1000)+fmt.Sprint(round, i))
+					})
+				}
+				all.Wait()
+			})
+			if round > 0 && trips > 6 {
+				t.Errorf("a hundred files took %d trips, want at most 6", trips)
+			}
+			t.Logf("round %d: %d trips", round, trips)
+			time.Sleep(10 * time.Second) // what goes on behind ends
+			if list := ask(t, h, "GET", dir+"?t=json", ""); strings.Count(list, `"filenode"`) != 100 {
+				t.Errorf("the directory has %d files, want 100", strings.Count(list, `"filenode"`))
+			}
+		}
+	})
+}

@@ -60,7 +60,7 @@ const dialsAtOnce = 24
 
 // streamsPerLane bounds the requests that are under way on one lane; more
 // wait. It is below the servers' own bound, so that no stream is refused.
-const streamsPerLane = 48
+const streamsPerLane = 128
 
 const (
 	// dialTimeout is longer than the time that Tor takes to give up on a

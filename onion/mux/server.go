@@ -15,7 +15,7 @@ import (
 
 // streamsPerSession bounds the streams that one session may have open; more
 // are reset.
-const streamsPerSession = 64
+const streamsPerSession = 256
 
 const (
 	// headerTimeout is for the header of one request, through Tor.
