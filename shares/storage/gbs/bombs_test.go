@@ -1,0 +1,85 @@
+package gbs_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+
+	"lafs/shares/storage/gbs"
+)
+
+// A bomb is a small body of CBOR that asks for much, or a large one of which
+// every byte is work.
+type bomb struct{ name, body string }
+
+func bombs(limit int) []bomb {
+	fill := func(begin, unit string) string {
+		n := (limit - len(begin)) / len(unit)
+		return begin + strings.Repeat(unit, n)
+	}
+	return []bomb{
+		{"arrays in arrays", fill("", "\x81")},
+		{"maps in maps", fill("", "\xa1\x00")},
+		{"tags on tags", fill("", "\xd8\x20") + "\x00"},
+		{"an array of 2^63 elements", "\x9b\x7f\xff\xff\xff\xff\xff\xff\xff"},
+		{"a map of 2^32 pairs", "\xbb\x00\x00\x00\x01\x00\x00\x00\x00"},
+		{"bytes of 2^63", "\x5b\x7f\xff\xff\xff\xff\xff\xff\xff"},
+		{"text of 2^31", "\x7a\x80\x00\x00\x00abc"},
+		{"a field of 2^40 bytes", "\xa1\x66shares\xa1\x00\x5b\x00\x00\x01\x00\x00\x00\x00\x00"},
+		{"an endless array", fill("\x9f", "\x00")},
+		{"an endless map", fill("\xbf", "\x61a\x00")},
+		{"an endless text", fill("\x7f", "\x61a")},
+		{"a million elements", fill("\x9a\x00\x10\x00\x00", "\x00")},
+		{"a million pairs", fill("\xba\x00\x10\x00\x00", "\x40\x00")},
+		{"one field again and again", fill("\xb9\x10\x00", "\x66shares\xa0")},
+		{"numbers of shares again and again", fill("\xa1\x6dshare-numbers\xd9\x01\x02\x99\xff\xff", "\x07")},
+		{"a big number", fill("\xc2\x5a\x00\x10\x00\x00", "\xff")},
+		{"zeros", fill("", "\x00")},
+	}
+}
+
+// TestBombs: whatever CBOR a request brings to whatever takes it, it gets a
+// plain answer, and costs little more memory than it has bytes.
+func TestBombs(t *testing.T) {
+	h := gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(openStore(t, nil))})
+	enabler := "write-enabler " + strings.TrimPrefix(renew, "lease-renew-secret ")
+	const mutable = "/storage/v1/mutable/" + index
+	for _, to := range []struct {
+		method, path string
+		headers      []string
+		limit        int    // of the body
+		good         string // a body that is taken, so that it is the bombs that are refused
+	}{
+		{"POST", prefix, secretLines(renew, cancel, upload), 8192, unhex(allocateHex)},
+		{"POST", prefix + "/0/corrupt", secretLines(), 32768, ""},
+		{"POST", mutable + "/0/corrupt", secretLines(), 32768, ""},
+		{"POST", mutable + "/read-test-write", secretLines(enabler, renew, cancel), 1 << 20, "\xa2\x72test-write-vectors\xa0\x6bread-vector\x80"},
+		{"POST", "/lafs/v1/slot/" + index, secretLines(), 1 << 20, "\xa1\x64step\x64read"},
+		{"POST", "/lafs/v1/store/" + index, secretLines(renew, cancel, upload), 1 << 20, ""},
+		{"POST", "/lafs/v1/read/" + index, secretLines(), 8192, "\xa1\x65limit\x0a"},
+	} {
+		if to.good != "" {
+			resp, body := send(t, h, wire{name: "good", method: to.method, path: to.path,
+				headers: append([]string{"Content-Type: application/cbor"}, to.headers...), body: to.good})
+			if resp.StatusCode >= 300 {
+				t.Errorf("%s: status %d, %q for what is right", to.path, resp.StatusCode, body)
+			}
+		}
+		for _, b := range bombs(to.limit) {
+			t.Run(fmt.Sprintf("%s %s %s", to.method, to.path, b.name), func(t *testing.T) {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				resp, _ := send(t, h, wire{name: b.name, method: to.method, path: to.path,
+					headers: append([]string{"Content-Type: application/cbor"}, to.headers...), body: b.body})
+				runtime.ReadMemStats(&after)
+				if resp.StatusCode < 400 || resp.StatusCode >= 500 {
+					t.Errorf("status %d", resp.StatusCode)
+				}
+				if grew := after.TotalAlloc - before.TotalAlloc; grew > uint64(16*len(b.body)+4<<20) {
+					t.Errorf("%d bytes cost %d", len(b.body), grew)
+				}
+			})
+		}
+	}
+}
