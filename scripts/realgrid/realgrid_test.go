@@ -349,3 +349,38 @@ func TestStop(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// So it is under load: in the middle of an upload, with sessions that are
+// idle and others that are busy.
+func TestStopUnderLoad(t *testing.T) {
+	w := real(t)
+	client, server := w.grid.Clients[2], w.grid.Servers[1]
+	data := make([]byte, 96<<20)
+	rand.Read(data)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := client.Lafs(t.Context(), bytes.NewReader(data), "put")
+		ended <- err
+	}()
+	eventually(t, "an upload reaches a server", func(context.Context) error {
+		entries, err := os.ReadDir(filepath.Join(server.Dir, "storage", "incoming"))
+		if err == nil && len(entries) == 0 {
+			err = errors.New("nothing has come in")
+		}
+		return err
+	})
+	if took := server.Stop(); took > 10*time.Second {
+		t.Errorf("a server took %v to stop", took)
+	}
+	if took := client.Stop(); took > 10*time.Second {
+		t.Errorf("a client took %v to stop", took)
+	}
+	if err := <-ended; err == nil {
+		t.Error("an upload succeeded whose node stopped")
+	}
+	for _, p := range []*realgrid.Process{server, client} {
+		if err := p.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
