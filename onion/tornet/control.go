@@ -34,6 +34,22 @@ func dialControl(ctx context.Context, path string) (*control, error) {
 	return c, nil
 }
 
+// NewCircuits lets what a tor's users ask for from now on have circuits of
+// its own; addr is the control socket, as in ClientTor. In so small a network
+// a service may find no path for its answer, and the client's circuit waits
+// for it, with all that it is asked for meanwhile.
+func NewCircuits(ctx context.Context, addr string) error {
+	c, err := dialControl(ctx, strings.TrimPrefix(addr, "unix:"))
+	if err != nil {
+		return fmt.Errorf("ask tor for new circuits: %w", err)
+	}
+	defer c.conn.Close()
+	if _, err := c.ask("SIGNAL NEWNYM"); err != nil {
+		return fmt.Errorf("ask tor for new circuits: %w", err)
+	}
+	return nil
+}
+
 // ask sends one line and returns the text of a 250 reply, one or more lines.
 func (c *control) ask(line string) (string, error) {
 	if err := c.send(line); err != nil {

@@ -16,12 +16,14 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"lafs/onion/local"
+	"lafs/onion/tornet"
 )
 
 // A Client is a Tahoe-LAFS client with its web API.
 type Client struct {
 	*Node
-	way http.RoundTripper
+	way     http.RoundTripper
+	control string // of its Tor
 }
 
 // ClientOptions say what client to make.
@@ -75,7 +77,7 @@ enabled = false
 	if err := os.WriteFile(filepath.Join(o.Dir, "private", "servers.yaml"), o.Servers, 0o600); err != nil {
 		return nil, err
 	}
-	return &Client{Node: n}, nil
+	return &Client{Node: n, control: o.Control}, nil
 }
 
 // Merge makes one servers.yaml of several.
@@ -116,8 +118,15 @@ func (c *Client) Start(ctx context.Context) error {
 // a second itself.
 const poll = 250 * time.Millisecond
 
+// stuck is how long the client has to connect before its Tor gets new
+// circuits for the next try: Tahoe-LAFS asks for no others by itself, and
+// gives up each try after 5 seconds.
+const stuck = 20 * time.Second
+
 // AwaitServers returns when the client is connected to so many servers.
 func (c *Client) AwaitServers(ctx context.Context, want int) error {
+	renew := time.NewTicker(stuck)
+	defer renew.Stop()
 	for {
 		body, err := c.Do(ctx, http.MethodGet, "/?t=json", nil)
 		if err != nil {
@@ -145,6 +154,10 @@ func (c *Client) AwaitServers(ctx context.Context, want int) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("the Tahoe-LAFS client is connected to %d of %d servers, and says of another %q: %w", up, want, last, ctx.Err())
+		case <-renew.C:
+			if err := tornet.NewCircuits(ctx, c.control); err != nil {
+				return err
+			}
 		case <-time.After(poll):
 		}
 	}
