@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	bolt "go.etcd.io/bbolt"
@@ -80,19 +81,7 @@ func (c *commits) lead() {
 // carryOut commits all of group that can be; who fails takes nobody along.
 func (c *commits) carryOut(group []*commit) {
 	for len(group) > 0 {
-		failed := -1
-		err := c.db.Update(func(tx *bolt.Tx) error {
-			if err := c.each(tx); err != nil {
-				return err
-			}
-			for i, each := range group {
-				if err := each.f(tx); err != nil {
-					failed = i
-					return err
-				}
-			}
-			return nil
-		})
+		failed, err := c.update(group)
 		if failed < 0 {
 			for _, each := range group {
 				each.err = err
@@ -101,14 +90,26 @@ func (c *commits) carryOut(group []*commit) {
 		}
 		// Alone, it fails by itself or not at all.
 		alone := group[failed]
-		rest := make([]*commit, 0, len(group)-1)
-		rest = append(append(rest, group[:failed]...), group[failed+1:]...)
-		group = rest
-		alone.err = c.db.Update(func(tx *bolt.Tx) error {
-			if err := c.each(tx); err != nil {
+		_, alone.err = c.update([]*commit{alone})
+		group = slices.Delete(slices.Clone(group), failed, failed+1)
+	}
+}
+
+// update carries out a group in one transaction; failed is the change that
+// did not go, -1 if that is none of them.
+func (c *commits) update(group []*commit) (failed int, err error) {
+	failed = -1
+	err = c.db.Update(func(tx *bolt.Tx) error {
+		if err := c.each(tx); err != nil {
+			return err
+		}
+		for i, each := range group {
+			if err := each.f(tx); err != nil {
+				failed = i
 				return err
 			}
-			return alone.f(tx)
-		})
-	}
+		}
+		return nil
+	})
+	return failed, err
 }

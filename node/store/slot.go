@@ -163,10 +163,7 @@ func (c *change) installAll(v agree.VersionID, req *storage.SlotRequest) (err er
 	if r.Current, err = c.install(v, req.Shares, r.Step); err != nil {
 		return err
 	}
-	var base agree.VersionID
-	if !r.State.Committed && !r.State.Base.Itself {
-		base = r.State.Base.Version
-	}
+	base := r.State.Kept()
 	if r.Base, err = c.install(base, req.Base, r.Step-1); err != nil {
 		return err
 	}

@@ -55,8 +55,7 @@ const hopeGrace = 5 * time.Second
 
 // ask sends a round and returns the answers when they are enough; else when
 // all came, or at least least and some time has passed: not much once there
-// are hope. Requests that are
-// left behind go on in the background.
+// are hope. Requests that are left behind go on in the background.
 func (e *Engine) ask(ctx context.Context, r round) []*answer {
 	start := time.Now()
 	came := make(chan *answer, len(r.servers))

@@ -74,8 +74,7 @@ type opened struct {
 // open verifies k shares of a version as far as they are needed, reading
 // what is missing, and returns them. Those that are wrong are left out and
 // others take their place, and so they do where a server lets wait much
-// longer than others did.
-// Those in without are not looked at.
+// longer than others did. Those in without are not looked at.
 func (e *Engine) open(ctx context.Context, o *object, v *view, id agree.VersionID, whole bool, without map[source]bool) (good []opened, _ error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // of what is not waited for

@@ -29,10 +29,7 @@ func TestReadPastSilent(t *testing.T) {
 						t.Fatal(err)
 					}
 					synctest.Wait()
-					for i := range g.servers {
-						if i >= 3 {
-							break
-						}
+					for i := range 3 {
 						for _, s := range g.servers {
 							s.setRest(healthy)
 						}

@@ -65,8 +65,8 @@ func names(st agree.State) (out []agree.VersionID) {
 	if !st.Current.IsZero() {
 		out = append(out, st.Current)
 	}
-	if !st.Committed && !st.Base.Itself && !st.Base.Version.IsZero() {
-		out = append(out, st.Base.Version)
+	if v := st.Kept(); !v.IsZero() {
+		out = append(out, v)
 	}
 	return out
 }

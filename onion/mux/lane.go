@@ -344,8 +344,8 @@ func (ln *lane) armIdle() {
 }
 
 // suspect retires s when nothing came from it since the request that started
-// then, nor since it was dialled, and that is long ago: later requests dial another circuit, those
-// under way may still end well.
+// then, nor since it was dialled, and that is long ago: later requests dial
+// another circuit, those under way may still end well.
 func (ln *lane) suspect(s *session, started time.Time) {
 	if s.standing(ln.peer) && time.Since(started) >= suspectAfter && s.circuit.heard.Load() <= started.UnixNano() {
 		ln.retire(s)

@@ -113,3 +113,12 @@ type State struct {
 	// Committed: Current is known to be chosen in Accepted.
 	Committed bool
 }
+
+// Kept is the version whose shares the server keeps beside those of Current,
+// zero if it needs none.
+func (s State) Kept() VersionID {
+	if s.Committed || s.Base.Itself {
+		return VersionID{}
+	}
+	return s.Base.Version
+}

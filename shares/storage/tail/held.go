@@ -44,7 +44,7 @@ func (h *Held) Current(n storage.ShareNumber) bool {
 
 // Base is the version that the slot keeps beside the current one, zero if it
 // needs none.
-func (h *Held) Base() agree.VersionID { return baseVersion(h.State) }
+func (h *Held) Base() agree.VersionID { return h.State.Kept() }
 
 // Look reads what server, which nobody writes to meanwhile, holds of an
 // object: nil if no record is behind any of the shares.
@@ -67,7 +67,7 @@ func Look(ctx context.Context, server Server, si caps.StorageIndex) (*Held, erro
 	for n, sh := range got.shares {
 		var held HeldShare
 		// What a step left that was cut off is of use only as base.
-		if sh.header != nil && (got.foreign || sh.version == got.state.Current || sh.version == baseVersion(got.state)) {
+		if sh.header != nil && (got.foreign || sh.version == got.state.Current || sh.version == got.state.Kept()) {
 			held.Size, held.Version = sh.length(), sh.version
 		}
 		if got.hasBase(sh) {
@@ -118,6 +118,6 @@ func baseIsWhole(ctx context.Context, server Server, si caps.StorageIndex, sh *s
 		at += int64(n)
 	}
 	header, err := mutable.ParseHeader(first)
-	return err == nil && [32]byte(sum.Sum(nil)) == sh.rec.baseHash && storage.VersionOf(header) == baseVersion(sh.rec.state) &&
+	return err == nil && [32]byte(sum.Sum(nil)) == sh.rec.baseHash && storage.VersionOf(header) == sh.rec.state.Kept() &&
 		header.ShareSize() == sh.rec.baseSize && int(sh.number) < header.Total, nil
 }

@@ -194,7 +194,7 @@ func (c *change) install(ctx context.Context, s *Slots, si caps.StorageIndex, re
 		switch {
 		case sh.header != nil && sh.version == v:
 			c.files[n] = &file{}
-		case old.hasBase(sh) && baseVersion(old.state) == v:
+		case old.hasBase(sh) && old.state.Kept() == v:
 			data, err := s.whole(ctx, si, sh, true)
 			if err != nil {
 				return err
@@ -206,7 +206,7 @@ func (c *change) install(ctx context.Context, s *Slots, si caps.StorageIndex, re
 		c.done, c.missing = false, true
 		return nil
 	}
-	if err := c.installBase(ctx, s, si, req, baseVersion(after)); err != nil || c.missing {
+	if err := c.installBase(ctx, s, si, req, after.Kept()); err != nil || c.missing {
 		return err
 	}
 	for n := range old.shares {
@@ -229,14 +229,14 @@ func (c *change) installBase(ctx context.Context, s *Slots, si caps.StorageIndex
 	for n, f := range c.files {
 		sh := c.old.shares[n]
 		switch {
-		case sh != nil && c.old.hasBase(sh) && baseVersion(c.old.state) == v && f.share == nil:
+		case sh != nil && c.old.hasBase(sh) && c.old.state.Kept() == v && f.share == nil:
 			f.keepBase = true
 		case given[n] != nil:
 			if err := checkShare(n, given[n], v); err != nil {
 				return err
 			}
 			f.base = given[n]
-		case sh != nil && c.old.hasBase(sh) && baseVersion(c.old.state) == v:
+		case sh != nil && c.old.hasBase(sh) && c.old.state.Kept() == v:
 			data, err := s.whole(ctx, si, sh, true)
 			if err != nil {
 				return err
@@ -285,7 +285,7 @@ func (s *Slots) whole(ctx context.Context, si caps.StorageIndex, sh *share, base
 	}
 	v := sh.version
 	if base {
-		if v = baseVersion(sh.rec.state); sha256.Sum256(data) != sh.rec.baseHash {
+		if v = sh.rec.state.Kept(); sha256.Sum256(data) != sh.rec.baseHash {
 			return nil, storage.ErrBusy
 		}
 	}

@@ -55,14 +55,6 @@ const (
 	flagLost
 )
 
-// baseVersion is the version that the slot keeps beside the current one.
-func baseVersion(s agree.State) agree.VersionID {
-	if s.Committed || s.Base.Itself {
-		return agree.VersionID{}
-	}
-	return s.Base.Version
-}
-
 // size is the record's length with the base.
 func (r *record) size() int64 { return headSize + r.bodySize + r.baseSize }
 
@@ -162,7 +154,7 @@ func parseHead(b []byte) *record {
 	r.baseSize = int64(base)
 	switch {
 	case flags >= flagLost<<1, len(r.ancestors) > storage.MaxAncestors, placement > storage.MaxPlacement, base > storage.MaxSlotShare,
-		r.state.Base.Itself && r.state.Base.Version != agree.VersionID{}, base > 0 && baseVersion(r.state).IsZero():
+		r.state.Base.Itself && r.state.Base.Version != agree.VersionID{}, base > 0 && r.state.Kept().IsZero():
 		return nil
 	}
 	r.placement = make([]byte, placement)

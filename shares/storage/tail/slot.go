@@ -94,8 +94,8 @@ func (s *slot) bodies() map[[32]byte][]byte {
 
 // hasBase: the share's record brings the base of the slot's state.
 func (s *slot) hasBase(sh *share) bool {
-	v := baseVersion(s.state)
-	return sh.rec != nil && sh.rec.baseSize > 0 && !v.IsZero() && baseVersion(sh.rec.state) == v
+	v := s.state.Kept()
+	return sh.rec != nil && sh.rec.baseSize > 0 && !v.IsZero() && sh.rec.state.Kept() == v
 }
 
 // wanted says which bytes of shares and bases an answer shall bring.
