@@ -3,6 +3,8 @@ package tor
 import (
 	"errors"
 	"fmt"
+
+	"lafs/onion"
 )
 
 // maxStreams is how many streams a client may have on one circuit to a
@@ -25,22 +27,39 @@ type defence struct {
 // services that stand there, and not for those of a control port.
 var defences = []defence{
 	{fmt.Sprintf("Flags=DiscardPK,MaxStreamsCloseCircuit MaxStreams=%d PoWDefensesEnabled=1", maxStreams),
-		fmt.Sprintf("proof of work under load, %d streams a circuit", maxStreams)},
+		fmt.Sprintf("%d streams a circuit; proof of work under load, if this Tor was built with it", maxStreams)},
 	{fmt.Sprintf("Flags=DiscardPK,MaxStreamsCloseCircuit MaxStreams=%d", maxStreams),
 		fmt.Sprintf("%d streams a circuit; this Tor knows no proof of work", maxStreams)},
 	{"Flags=DiscardPK", "none: this Tor, or the filter before it, refuses them"},
 }
 
-// strongest asks for a service in the strongest form that is not refused, and
-// remembers it: on a filter that logs what it refuses, the next service comes
-// in a form that was accepted.
-func (t *Tor) strongest(ask func(options string) error) error {
+// provenWork is the text of the first form where Tor is known to have it. A
+// Tor that was built without it need not refuse to be asked for it.
+var provenWork = fmt.Sprintf("%d streams a circuit; proof of work under load", maxStreams)
+
+// askFor returns the form in which s is asked, and what a person is told of
+// it.
+func (t *Tor) askFor(s *session) (form int, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	form = t.form
+	if s.work == onion.No {
+		form = max(form, 1)
+	}
+	if form == 0 && s.work == onion.Yes {
+		return form, provenWork
+	}
+	return form, defences[form].text
+}
+
+// strongest asks s for a service in the strongest form that is not refused,
+// and remembers it: on a filter that logs what it refuses, the next service
+// comes in a form that was accepted.
+func (t *Tor) strongest(s *session, ask func(options string) error) error {
 	for {
-		t.mu.Lock()
-		form := t.form
-		t.mu.Unlock()
+		form, text := t.askFor(s)
 		// Before the request: it is told to be up before its answer comes.
-		t.defended(form)
+		t.defended(text)
 		err := ask(defences[form].options)
 		var refused *refusal
 		if !errors.As(err, &refused) || collision(refused) || form == len(defences)-1 {
@@ -53,10 +72,10 @@ func (t *Tor) strongest(ask func(options string) error) error {
 }
 
 // defended notes in the status what a service has.
-func (t *Tor) defended(form int) {
+func (t *Tor) defended(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if text := defences[form].text; t.status.Defences != text {
+	if t.status.Defences != text {
 		t.status.Defences = text
 		t.change()
 	}

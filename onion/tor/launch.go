@@ -153,6 +153,8 @@ func (o *ownTor) open(ctx context.Context) (*session, error) {
 		o.process.stop()
 		return nil, err
 	}
+	// It is connecting meanwhile, so that this takes no time.
+	s.work = workOf(ctx, o.program)
 	return s, nil
 }
 

@@ -26,7 +26,7 @@ type process struct {
 func startProcess(program string, torrc []byte, log *slog.Logger) (*process, error) {
 	cmd := exec.Command(program, "--defaults-torrc", os.DevNull, "-f", "-")
 	cmd.Stdin = bytes.NewReader(torrc)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
+	cmd.Env = bareEnvironment()
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = stopTimeout

@@ -208,7 +208,7 @@ func (t *Tor) add(s *session, svc *service) time.Duration {
 		t.mu.Lock()
 		svc.on, svc.uploaded, svc.uploads, svc.failed = s, false, 0, 0
 		t.mu.Unlock()
-		err = t.strongest(func(options string) error {
+		err = t.strongest(s, func(options string) error {
 			_, err := s.request(addOnion(svc.key, options, svc.ports, svc.targets))
 			return err
 		})
@@ -250,7 +250,7 @@ func (t *Tor) probe(s *session, svc *service) error {
 	if err != nil {
 		return err
 	}
-	err = t.strongest(func(options string) error {
+	err = t.strongest(s, func(options string) error {
 		_, err := s.request(addOnion(key, options, svc.ports, svc.targets))
 		return err
 	})

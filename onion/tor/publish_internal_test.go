@@ -189,6 +189,32 @@ func TestDefencesThatAreRefused(t *testing.T) {
 	}
 }
 
+// A Tor that is known to have no proof of work is not asked for it, since it
+// may agree all the same; one that has it is said to.
+func TestDefencesThatTorWasBuiltWith(t *testing.T) {
+	for _, tt := range []struct {
+		name, list, options, text string
+	}{
+		{"all", "relay: yes\npow: yes\n", defences[0].options, provenWork},
+		{"without", "relay: yes\npow: no\n", defences[1].options, defences[1].text},
+		{"from before it", "relay: yes\ndirauth: yes\n", defences[1].options, defences[1].text},
+		{"no list", "", defences[0].options, defences[0].text},
+		{"no list, but words", "an error\n", defences[0].options, defences[0].text},
+	} {
+		n := newTor(Config{})
+		var asked, told string
+		if err := n.strongest(&session{work: parseWork(tt.list)}, func(options string) error {
+			asked, told = options, n.Status().Defences
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if asked != tt.options || told != tt.text {
+			t.Errorf("%s: asked for %q and told %q, want %q and %q", tt.name, asked, told, tt.options, tt.text)
+		}
+	}
+}
+
 // The connection is lost: the service is added on the next one, and its
 // listeners never notice.
 func TestServiceIsAddedAgain(t *testing.T) {

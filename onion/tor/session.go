@@ -21,6 +21,7 @@ type session struct {
 	socksErr  error
 	bootstrap onion.Status // Bootstrap, Summary and Warning only
 	filtered  bool
+	work      onion.Known // whether Tor was built with proof of work
 	onEvent   atomic.Pointer[func(code, text string)]
 }
 
