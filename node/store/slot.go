@@ -195,12 +195,30 @@ func (s *Store) answer(out *storage.SlotAnswer, r *ondisk.Record, req *storage.S
 	if r.IsForeign {
 		sets = []ondisk.Shares{r.Foreign, r.Current, r.Base}
 	}
+	if total := bytesOf(sets, wanted, req.From, fetch); total > 0 && req.Room != nil && !req.Room(total) {
+		if (req.Message == agree.Read{}) {
+			return storage.ErrBusy
+		}
+		fetch = 0
+	}
 	for i, set := range []*map[storage.ShareNumber]storage.SlotShare{&out.Current, &out.Base, &out.Older} {
 		if *set, err = s.fetch(r.Index, sets[i], wanted, req.From, fetch); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// bytesOf is how much fetch reads of the sets.
+func bytesOf(sets []ondisk.Shares, wanted func(storage.ShareNumber) bool, from, length int64) (total int64) {
+	for _, set := range sets {
+		for n, ref := range set {
+			if wanted(n) {
+				total += max(0, min(length, ref.Length-from))
+			}
+		}
+	}
+	return total
 }
 
 // fetch reads length bytes from byte from on of each share that is wanted, and

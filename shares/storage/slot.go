@@ -79,6 +79,10 @@ type SlotRequest struct {
 	// is recorded as agree.Recorded says, and given back with every answer.
 	// The server does not read it. At most MaxPlacement bytes.
 	Placement []byte
+	// Room, if not nil, is asked for so many bytes before they are read for
+	// the answer. Where it has none, a Read gives ErrBusy, and the answer to
+	// another message brings no bytes. It does not travel.
+	Room func(bytes int64) bool
 	// Fetch is how many bytes of each share held the answer shall bring,
 	// from byte From on; shares that are longer come cut. All answers of one
 	// server together are cut to MaxSlotFetch, in equal parts.

@@ -95,8 +95,15 @@ func ReadWhole(ctx context.Context, s Server, si caps.StorageIndex, limit int64,
 	}
 	out := make(map[ShareNumber]HeldShare, len(numbers))
 	room := int64(MaxWholeBody)
+	longest := limit + 1
+	for _, r := range spans {
+		longest = max(longest, r.End-r.Begin)
+	}
+	// Of shares that are shorter than what is asked of them, no more is kept
+	// than they have.
+	buf := make([]byte, max(longest, 0))
 	for _, n := range numbers {
-		held, err := readHeld(ctx, s, si, n, min(limit, room), spans, &room)
+		held, err := readHeld(ctx, s, si, n, min(limit, room), spans, &room, buf)
 		switch {
 		case errors.Is(err, ErrNotFound):
 		case err != nil:
@@ -108,18 +115,17 @@ func ReadWhole(ctx context.Context, s Server, si caps.StorageIndex, limit int64,
 	return out, nil
 }
 
-// readHeld reads one share whole, or its spans, and takes what that has from
-// room.
-func readHeld(ctx context.Context, s Server, si caps.StorageIndex, n ShareNumber, limit int64, spans []Range, room *int64) (HeldShare, error) {
+// readHeld reads one share whole, or its spans, by way of buf, and takes what
+// that has from room.
+func readHeld(ctx context.Context, s Server, si caps.StorageIndex, n ShareNumber, limit int64, spans []Range, room *int64, buf []byte) (HeldShare, error) {
 	if limit > 0 {
-		buf := make([]byte, limit+1)
-		got, err := s.Read(ctx, Immutable, si, n, 0, buf)
+		got, err := s.Read(ctx, Immutable, si, n, 0, buf[:limit+1])
 		if err != nil {
 			return HeldShare{}, err
 		}
 		if int64(got) <= limit {
 			*room -= int64(got)
-			return HeldShare{Data: buf[:got]}, nil
+			return HeldShare{Data: append([]byte{}, buf[:got]...)}, nil
 		}
 	}
 	var total int64
@@ -131,13 +137,12 @@ func readHeld(ctx context.Context, s Server, si caps.StorageIndex, n ShareNumber
 	}
 	var held HeldShare
 	for _, r := range spans {
-		buf := make([]byte, r.End-r.Begin)
-		got, err := s.Read(ctx, Immutable, si, n, r.Begin, buf)
+		got, err := s.Read(ctx, Immutable, si, n, r.Begin, buf[:r.End-r.Begin])
 		if err != nil {
 			return HeldShare{}, err
 		}
 		*room -= int64(got)
-		held.Spans = append(held.Spans, buf[:got])
+		held.Spans = append(held.Spans, append([]byte{}, buf[:got]...))
 	}
 	return held, nil
 }

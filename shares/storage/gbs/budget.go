@@ -26,6 +26,7 @@ func (c *claim) take(n int64) bool {
 		return true
 	}
 	if !c.of.Take(more) {
+		c.need -= n
 		return false
 	}
 	c.taken += more

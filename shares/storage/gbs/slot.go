@@ -33,9 +33,14 @@ func (c *call) slot() error {
 	if err != nil {
 		return storage.ErrBadRequest
 	}
-	// The shares, and the same again in CBOR.
-	if !c.memory.take(2 * min(req.Fetch, storage.MaxSlotFetch)) {
-		return storage.ErrBusy
+	var asked int64
+	req.Room = func(n int64) bool {
+		// The shares, and the same again in CBOR.
+		ok := c.memory.take(2 * n)
+		if ok {
+			asked += n
+		}
+		return ok
 	}
 	a, err := slots.Slot(c.Context(), c.si, *req)
 	if err != nil {
@@ -47,7 +52,7 @@ func (c *call) slot() error {
 			size += int64(len(s.Data))
 		}
 	}
-	if more := size - min(req.Fetch, storage.MaxSlotFetch); more > 0 && !c.memory.take(2*more) {
+	if more := size - asked; more > 0 && !c.memory.take(2*more) {
 		return storage.ErrBusy
 	}
 	b, err := marshalSlotAnswer(&a)

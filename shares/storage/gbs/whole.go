@@ -79,7 +79,8 @@ func (c *call) readAtOnce() error {
 	if !ok {
 		return storage.ErrBadRequest
 	}
-	if !c.memory.take(2 * storage.MaxWholeBody) {
+	// What one read brings, what is kept of them, and the same in CBOR.
+	if !c.memory.take(3 * storage.MaxWholeBody) {
 		return storage.ErrBusy
 	}
 	shares, err := storage.ReadWhole(c.Context(), c.server, c.si, int64(min(body.Limit, storage.MaxWholeShare)), spans)
