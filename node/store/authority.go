@@ -36,6 +36,7 @@ type account struct {
 	Usage
 	quota   int64 // bytes of Disk and Reserved
 	uploads int   // unfinished ones
+	parts   int   // of these, scattered ones
 }
 
 // account returns that of who. s.mu is held.

@@ -187,6 +187,7 @@ func (s *Store) resumeUpload(k uploadKey) (bool, error) {
 	a := s.account(u.who)
 	a.Reserved += cost(u.size)
 	a.uploads++
+	s.scatterLocked(u.who, len(u.have))
 	return true, nil
 }
 

@@ -48,7 +48,9 @@ func (s *Store) readTestWrite(ctx context.Context, who Authority, si caps.Storag
 			return false, data, err
 		}
 	}
-	if err := s.patch(r, s.blank(who, si, enabler), writes, lease); err != nil {
+	if err := s.patch(ctx, r, s.blank(who, si, enabler), writes, lease); ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return false, nil, err
+	} else if err != nil {
 		return false, nil, s.slotFault(err)
 	}
 	return true, data, nil
@@ -154,7 +156,7 @@ func (s *Store) test(si caps.StorageIndex, n storage.ShareNumber, set ondisk.Sha
 
 // patch carries out the writes of a request that passed its tests. What was
 // voted for stays beside what is written here.
-func (s *Store) patch(old *ondisk.Record, blank ondisk.Record, writes map[storage.ShareNumber]storage.TestWrite, lease *storage.LeaseSecrets) error {
+func (s *Store) patch(ctx context.Context, old *ondisk.Record, blank ondisk.Record, writes map[storage.ShareNumber]storage.TestWrite, lease *storage.LeaseSecrets) error {
 	c := s.begin(old, blank)
 	defer c.end()
 	r := c.next
@@ -164,7 +166,7 @@ func (s *Store) patch(old *ondisk.Record, blank ondisk.Record, writes map[storag
 		r.Foreign = ondisk.Shares{}
 	}
 	for n, w := range writes {
-		if err := c.patchShare(n, w); err != nil {
+		if err := c.patchShare(ctx, n, w); err != nil {
 			return err
 		}
 	}
@@ -187,8 +189,14 @@ func (s *Store) patch(old *ondisk.Record, blank ondisk.Record, writes map[storag
 	return nil
 }
 
-// patchShare writes the share that n is after w.
-func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
+// maxGap is how far beyond a share's end a request may write that does not
+// bring what lies between: Tahoe-LAFS's clients leave a few KiB. A share is
+// copied for each request that patches it, and one of zeros alone would cost
+// its writer nothing, and this server its length each time.
+const maxGap = 1 << 20
+
+// patchShare writes the share that n is after w. It ends with ctx.
+func (c *change) patchShare(ctx context.Context, n storage.ShareNumber, w storage.TestWrite) error {
 	set := c.next.Foreign
 	if w.NewLength != nil && *w.NewLength == 0 {
 		delete(set, n)
@@ -196,9 +204,13 @@ func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
 	}
 	ref, there := set[n]
 	// peak is what the share has before it is cut.
-	peak := ref.Length
+	peak, brought := ref.Length, int64(0)
 	for _, p := range w.Patches {
 		peak = max(peak, p.Offset+int64(len(p.Data)))
+		brought += int64(len(p.Data))
+	}
+	if peak > ref.Length+brought+maxGap {
+		return storage.ErrTooLarge
 	}
 	length := peak
 	if w.NewLength != nil {
@@ -219,7 +231,7 @@ func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
 	}
 	err := c.writeFile(n, c.next.Step, length, func(f file) error {
 		if from != nil {
-			old := io.NewSectionReader(from, 0, min(ref.Length, length))
+			old := during{ctx, io.NewSectionReader(from, 0, min(ref.Length, length))}
 			if _, err := io.Copy(io.NewOffsetWriter(f, ondisk.HeaderSize), old); err != nil {
 				return err
 			}
@@ -234,6 +246,20 @@ func (c *change) patchShare(n storage.ShareNumber, w storage.TestWrite) error {
 	})
 	set[n] = ondisk.Ref{Step: c.next.Step, Length: length}
 	return err
+}
+
+// A during is a reader that ends with a context: copying a long share takes
+// a while, and who asked for it may be gone.
+type during struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (d during) Read(p []byte) (int, error) {
+	if err := d.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return d.r.Read(p)
 }
 
 // removeSlot forgets a slot that holds nothing and promised nothing.

@@ -93,6 +93,8 @@ type Store struct {
 	mu      sync.Mutex
 	uploads map[uploadKey]*upload // guarded by mu
 	pending int64                 // bytes promised to uploads and not yet written; guarded by mu
+	parts   int                   // of unfinished uploads; guarded by mu
+	swept   time.Time             // when abandoned uploads were last looked for; guarded by mu
 	shares  int64                 // guarded by mu
 	bytes   int64                 // guarded by mu
 	// touched are the slots whose totals in the index are old. Guarded by mu.

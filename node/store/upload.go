@@ -23,12 +23,26 @@ import (
 )
 
 const (
-	// maxUploads bounds what unfinished uploads take of the memory.
-	maxUploads = 1 << 16
+	// maxUploads bounds what unfinished uploads take of the memory, and
+	// maxAllParts what the scattered parts of all do. No authority has them
+	// all, see fair.
+	maxUploads  = 1 << 16
+	maxAllParts = 1 << 20
 	// maxParts bounds the scattered parts of one upload, and with them the
 	// answer to a write.
 	maxParts = 1024
+	// fairShare: an authority may have so many times what is left for others.
+	fairShare = 3
+	// sweepEvery is how often new uploads look for abandoned ones.
+	sweepEvery = time.Minute
 )
+
+// fair says whether an authority that has so many of a thing may have more,
+// when there are all, and no more than max of them may be.
+func fair(has, more, all, max int) bool {
+	left := max - all - more
+	return left >= 0 && has+more <= fairShare*left
+}
 
 type uploadKey struct {
 	si caps.StorageIndex
@@ -72,7 +86,7 @@ func (s *Store) allocate(ctx context.Context, who Authority, si caps.StorageInde
 	if size <= 0 || size > ondisk.MaxShareSize || !validSecret(secret) || ls == nil {
 		return out, storage.ErrBadRequest
 	}
-	s.sweep()
+	s.sweepAgain()
 	numbers = sorted(numbers)
 	l := ondisk.HashLease(ls)
 	// Reserve first and look at the files then: an upload that ends in
@@ -153,10 +167,10 @@ func (s *Store) reserve(who Authority, si caps.StorageIndex, numbers []storage.S
 	if err != nil {
 		return nil, nil, err
 	}
-	if !s.cfg.ReadOnly && len(s.uploads)+len(numbers) > maxUploads {
+	account := s.account(who)
+	if !s.cfg.ReadOnly && !fair(account.uploads, len(numbers), len(s.uploads), maxUploads) {
 		return nil, nil, storage.ErrBusy
 	}
-	account := s.account(who)
 	avail = min(avail, account.left())
 	ours = map[storage.ShareNumber]*upload{}
 	for _, n := range numbers {
@@ -233,7 +247,8 @@ func (s *Store) lock(key uploadKey, secret *storage.UploadSecret) (*upload, erro
 func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, error) {
 	end := offset + int64(len(data))
 	have := append(ranges(nil), u.have...).add(offset, end)
-	if len(have) > maxParts {
+	more := len(have) - len(u.have)
+	if len(have) > maxParts || len(have) > 1 && !s.mayScatter(u.who, more) {
 		return nil, storage.ErrBusy
 	}
 	if len(u.have) == 0 && int64(len(data)) == u.size && s.index.lodges(u.size) {
@@ -258,7 +273,7 @@ func (s *Store) write(u *upload, offset int64, data []byte) ([]storage.Range, er
 	if _, err := f.WriteAt(data, ondisk.HeaderSize+offset); err != nil {
 		return nil, err
 	}
-	s.discharge(u, have.total()-u.have.total())
+	s.discharge(u, have.total()-u.have.total(), more)
 	u.have, u.last = have, s.cfg.Now()
 	missing := have.missing(u.size)
 	if len(missing) > 0 {
@@ -379,6 +394,18 @@ func (s *Store) Abort(ctx context.Context, si caps.StorageIndex, n storage.Share
 	return nil
 }
 
+// sweepAgain is sweep, if the last one was a while ago: it looks at all
+// uploads, of which there may be many.
+func (s *Store) sweepAgain() {
+	now := s.cfg.Now()
+	s.mu.Lock()
+	since := now.Sub(s.swept)
+	s.mu.Unlock()
+	if since < 0 || since >= sweepEvery {
+		s.sweep()
+	}
+}
+
 // sweep drops the uploads that nobody wrote to for uploadTimeout.
 func (s *Store) sweep() {
 	for _, u := range s.unfinished() {
@@ -393,6 +420,7 @@ func (s *Store) sweep() {
 func (s *Store) unfinished() []*upload {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.swept = s.cfg.Now()
 	out := make([]*upload, 0, len(s.uploads))
 	for _, u := range s.uploads {
 		out = append(out, u)
@@ -444,15 +472,31 @@ func (s *Store) forget(u *upload) {
 	u.charge = 0
 	s.account(u.who).Reserved -= cost(u.size)
 	s.account(u.who).uploads--
+	s.scatterLocked(u.who, -len(u.have))
 	delete(s.uploads, u.key)
 }
 
-// discharge moves n bytes of u from promised to written.
-func (s *Store) discharge(u *upload, n int64) {
+// discharge moves n bytes of u from promised to written, in so many more
+// parts.
+func (s *Store) discharge(u *upload, n int64, parts int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u.charge -= n
 	s.pending -= n
+	s.scatterLocked(u.who, parts)
+}
+
+// mayScatter says whether the uploads of who may have more parts.
+func (s *Store) mayScatter(who Authority, more int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return more <= 0 || fair(s.account(who).parts, more, s.parts, maxAllParts)
+}
+
+// scatterLocked counts the parts of unfinished uploads.
+func (s *Store) scatterLocked(who Authority, n int) {
+	s.parts += n
+	s.account(who).parts += n
 }
 
 func validSecret(u *storage.UploadSecret) bool {
