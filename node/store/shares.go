@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/bits"
 	"os"
@@ -155,23 +156,52 @@ func (s *Store) openShare(kind storage.Kind, si caps.StorageIndex, n storage.Sha
 
 // Read implements storage.Server.
 func (s *Store) Read(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber, offset int64, p []byte) (int, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	if offset < 0 {
-		return 0, storage.ErrBadRequest
-	}
-	f, length, err := s.openWhole(kind, si, n)
+	f, err := s.Open(ctx, kind, si, n)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	if offset >= length {
-		return 0, nil
+	got, err := f.ReadAt(p, offset)
+	if err != nil && err != io.EOF {
+		return 0, err
 	}
-	p = p[:min(int64(len(p)), length-offset)]
-	if got, err := f.ReadAt(p, offset); got < len(p) {
-		return 0, s.fault("read a share", err)
+	return got, nil
+}
+
+// Open implements storage.Opener.
+func (s *Store) Open(ctx context.Context, kind storage.Kind, si caps.StorageIndex, n storage.ShareNumber) (storage.OpenShare, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	f, length, err := s.openWhole(kind, si, n)
+	if err != nil {
+		return nil, err
+	}
+	return &openShare{f, s, length}, nil
+}
+
+// An openShare is a share that its readers have open.
+type openShare struct {
+	*ondisk.Share
+	s      *Store
+	length int64
+}
+
+// Size implements storage.OpenShare.
+func (o *openShare) Size() int64 { return o.length }
+
+// ReadAt implements storage.OpenShare.
+func (o *openShare) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, storage.ErrBadRequest
+	}
+	whole := len(p)
+	p = p[:max(0, min(int64(len(p)), o.length-off))]
+	if got, err := o.Share.ReadAt(p, off); got < len(p) {
+		return 0, o.s.fault("read a share", err)
+	}
+	if len(p) < whole {
+		return len(p), io.EOF
 	}
 	return len(p), nil
 }

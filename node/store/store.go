@@ -121,6 +121,7 @@ type file interface {
 var (
 	_ storage.Server = (*Store)(nil)
 	_ storage.Slots  = (*Store)(nil)
+	_ storage.Opener = (*Store)(nil)
 )
 
 // Stats is what a store holds.
