@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +13,6 @@ import (
 
 	"lafs/node/store"
 	"lafs/onion"
-	"lafs/onion/local"
 	"lafs/onion/mux"
 	"lafs/shares/caps"
 	"lafs/shares/storage"
@@ -235,6 +232,13 @@ func median(all []float64) float64 {
 	return all[len(all)/2]
 }
 
+// quarter is what a quarter of all is below.
+func quarter(all []float64) float64 {
+	all = slices.Clone(all)
+	slices.Sort(all)
+	return all[len(all)/4]
+}
+
 // bareFileIn writes, syncs, renames, and syncs the directory; nested gives
 // each file a directory of its own, in one of 1,024, as the store does.
 func bareFileIn(dir string, i int, nested bool) error {
@@ -266,91 +270,4 @@ func bareFileIn(dir string, i int, nested bool) error {
 	}
 	defer d.Close()
 	return d.Sync()
-}
-
-const (
-	largeSize = 128 << 20
-	readPiece = 1 << 20
-)
-
-// reads compares reads of a large share with those of a bare file, both over
-// the same socket.
-func (b *bench) reads(ctx context.Context) error {
-	si := fresh(-1)
-	if err := b.putLarge(ctx, si); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(b.small(), bareFile), make([]byte, largeSize), 0o600); err != nil {
-		return err
-	}
-	s, err := start(ctx, b.small())
-	if err != nil {
-		return err
-	}
-	defer s.end(syscall.SIGTERM)
-	wire := local.UnixClient(filepath.Join(b.small(), "http"))
-	client := gbs.NewClient(plainPeer{wire}, storage.NewSwissnum(swissnum))
-	p := make([]byte, readPiece)
-	var ours, bare []float64
-	for range 5 {
-		for _, way := range []struct {
-			to   *[]float64
-			read func(at int64) error
-		}{
-			{&bare, func(at int64) error { return readBare(ctx, wire, at, p) }},
-			{&ours, func(at int64) error {
-				n, err := client.Read(ctx, storage.Immutable, si, 0, at, p)
-				if err == nil && n < len(p) {
-					err = io.ErrUnexpectedEOF
-				}
-				return err
-			}},
-		} {
-			began := time.Now()
-			for at := int64(0); at < largeSize; at += readPiece {
-				if err := way.read(at); err != nil {
-					return err
-				}
-			}
-			*way.to = append(*way.to, largeSize/1e6/time.Since(began).Seconds())
-		}
-	}
-	row("large reads, 1 MiB a request", "%.0f MB/s; a bare file %.0f MB/s: %.2f times", median(ours), median(bare), median(ours)/median(bare))
-	return nil
-}
-
-// putLarge stores the large share, if it is not there.
-func (b *bench) putLarge(ctx context.Context, si caps.StorageIndex) error {
-	s, err := store.Open(config(b.small()))
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	up := storage.GenerateUploadSecret()
-	a, err := s.Allocate(ctx, si, []storage.ShareNumber{0}, largeSize, up, &storage.LeaseSecrets{})
-	if err != nil || len(a.AlreadyHave) > 0 {
-		return err
-	}
-	p := make([]byte, readPiece)
-	for at := int64(0); at < largeSize; at += readPiece {
-		if _, err := s.Write(ctx, si, 0, up, at, p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func readBare(ctx context.Context, wire http.RoundTripper, at int64, p []byte) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://lafs"+barePath, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", at, at+int64(len(p))-1))
-	resp, err := wire.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, err = io.ReadFull(resp.Body, p)
-	return err
 }

@@ -30,6 +30,7 @@ const childEnv = "LAFS_STOREBENCH_CHILD"
 const (
 	swissnum = "the right to store of this measurement"
 	barePath = "/bare"
+	usedPath = "/used"
 	// bareFile is read without the store.
 	bareFile = "bare"
 	sessions = 1000
@@ -50,6 +51,7 @@ func serve(dir string) error {
 	routes := http.NewServeMux()
 	routes.Handle("/", shares)
 	routes.HandleFunc(barePath, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, filepath.Join(dir, bareFile)) })
+	routes.HandleFunc(usedPath, serveUsed)
 	plain, err := local.ListenUnix(filepath.Join(dir, "http"))
 	if err != nil {
 		return err
@@ -60,7 +62,7 @@ func serve(dir string) error {
 		return err
 	}
 	fmt.Println("listening")
-	if err := mux.Serve(ctx, l, shares, mux.ServerConfig{}); err != nil {
+	if err := mux.Serve(ctx, l, routes, mux.ServerConfig{}); err != nil {
 		return err
 	}
 	return st.Close()
