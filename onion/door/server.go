@@ -87,7 +87,7 @@ func newServer(id *Identity, h http.Handler, cfg ServerConfig) *server {
 	}
 	s := &server{tls: serverSettings(id), log: cfg.Log, all: cfg.Budget, conns: make(map[*conn]struct{})}
 	s.http = &http.Server{
-		Handler:                      mux.Guard(h, cfg.Log),
+		Handler:                      answers(mux.Guard(h, cfg.Log)),
 		ReadHeaderTimeout:            headerTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
@@ -153,7 +153,13 @@ func (s *server) cutAll() {
 // changed is told by net/http what a connection does.
 func (s *server) changed(nc net.Conn, state http.ConnState) {
 	c, ok := nc.(*conn)
-	if !ok || state != http.StateClosed {
+	if !ok {
+		return
+	}
+	if state == http.StateIdle {
+		c.handled = false // Its answer is out.
+	}
+	if state != http.StateClosed {
 		return
 	}
 	c.cut()

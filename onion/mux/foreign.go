@@ -2,6 +2,7 @@ package mux
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -12,6 +13,27 @@ import (
 // headers of the fixed list, no Date, bodies that stall given up, panics
 // logged by function names only.
 func Guard(h http.Handler, log *slog.Logger) http.Handler { return &handler{h, log} }
+
+// Bare returns a writer to w for one answer that no handler gave: net/http
+// has words and headers of its own for what it cannot read, some with the
+// time of our clock. Its code travels, and no more.
+func Bare(w io.Writer) io.Writer { return &bare{w: w} }
+
+type bare struct {
+	gate gate
+	w    io.Writer
+}
+
+func (b *bare) Write(p []byte) (int, error) {
+	out, err := b.gate.pass(p)
+	if err == nil {
+		_, err = b.w.Write(out)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
 
 // Outgoing returns req as it goes on the wire of a connection that is no
 // session: over scheme, with the headers of the fixed list and no others.
