@@ -74,12 +74,25 @@ func FuzzSlotBodies(f *testing.F) {
 	add(marshalRTW(rtw{map[storage.ShareNumber]storage.TestWrite{
 		3: {Tests: []storage.Test{{Span: storage.Span{Offset: 1, Size: 2}, Specimen: []byte("x")}}, Patches: []storage.Patch{{Offset: 9, Data: []byte("y")}}},
 		4: {NewLength: &length}}, []storage.Span{{Size: 57}}}))
+	add(encodeSorted.Marshal(wholeSharesBody{Shares: map[uint64]slotShareBody{1: {Size: 2, Data: []byte("xy")}, 7: {Size: 300}},
+		Spans: map[uint64][][]byte{7: {[]byte("part"), {}}}}))
 	add(marshalRTWAnswer(rtwAnswer{true, map[storage.ShareNumber][][]byte{3: {[]byte("x"), nil}}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		again(t, b, parseSlotRequest, marshalSlotRequest)
 		again(t, b, parseSlotAnswer, func(a storage.SlotAnswer) ([]byte, error) { return marshalSlotAnswer(&a) })
 		again(t, b, parseRTW, marshalRTW)
 		again(t, b, parseRTWAnswer, marshalRTWAnswer)
+		const limit = 100
+		spans := []storage.Range{{Begin: 5, End: 10}, {Begin: 0, End: 1}}
+		held, err := parseWholeShares(b, limit, spans)
+		if err != nil {
+			return
+		}
+		for _, s := range held {
+			if len(s.Data) > limit || s.Spans != nil && (len(s.Data) > 0 || len(s.Spans) != 2 || len(s.Spans[0]) > 5 || len(s.Spans[1]) > 1) {
+				t.Errorf("a server's answer: got %+v", s)
+			}
+		}
 	})
 }
 
