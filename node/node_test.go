@@ -25,8 +25,14 @@ import (
 // ends it and returns Run's error.
 func start(t *testing.T, cfg *node.Config, nw *oniontest.Host) (n *node.Node, stop func() error) {
 	t.Helper()
+	return startAt(t, cfg, nw, nil)
+}
+
+// startAt is start with a clock.
+func startAt(t *testing.T, cfg *node.Config, nw *oniontest.Host, now func() time.Time) (n *node.Node, stop func() error) {
+	t.Helper()
 	ready := make(chan struct{})
-	n, err := node.New(cfg, node.Deps{Network: nw, NetworkStatus: nw.Status, Ready: func() { close(ready) }})
+	n, err := node.New(cfg, node.Deps{Network: nw, NetworkStatus: nw.Status, Now: now, Ready: func() { close(ready) }})
 	if err != nil {
 		t.Fatal(err)
 	}
