@@ -108,11 +108,12 @@ func TestDirectories(t *testing.T) {
 	a.want(201, "PUT", root+"/small", "small")
 	a.want(201, "PUT", root+"/sub/dir/big", big)
 	m := a.want(201, "PUT", root+"/sub/m?format=MDMF", big)
-	a.want(201, "PUT", root+"/%2E%2E", "a name of dots")
-	if got := b.names(root); len(got) != 3 || !got["small"] || !got["sub"] || !got[".."] {
+	a.want(400, "PUT", root+"/%2E%2E", "a name that means another place")
+	a.want(201, "PUT", root+"/%2E%2E%2E", "a name of dots")
+	if got := b.names(root); len(got) != 3 || !got["small"] || !got["sub"] || !got["..."] {
 		t.Errorf("the other node lists %v", got)
 	}
-	if b.want(200, "GET", root+"/sub/dir/big", "") != big || b.want(200, "GET", "/uri/"+m, "") != big || b.want(200, "GET", root+"/%2E%2E", "") != "a name of dots" {
+	if b.want(200, "GET", root+"/sub/dir/big", "") != big || b.want(200, "GET", "/uri/"+m, "") != big || b.want(200, "GET", root+"/%2E%2E%2E", "") != "a name of dots" {
 		t.Error("the other node reads other bytes")
 	}
 	// The new content is what both see from then on.

@@ -3,6 +3,7 @@ package dirnode
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"lafs/shares/caps"
 )
@@ -81,7 +82,12 @@ func (t *Tree) SetMetadata(ctx context.Context, dir caps.Cap, name string, m Met
 // second removes the old one: whatever fails, the child is never without a
 // link, and to move it again ends what was begun. The old name stays if it
 // leads to something else by then. A move to where it is does nothing.
-func (t *Tree) Move(ctx context.Context, fromDir caps.Cap, from string, toDir caps.Cap, to string, r Replace) error {
+//
+// via are the directories that a path passed to toDir, none where a cap named
+// it. One of them moved there would be in itself, where nobody finds it any
+// more: ErrIntoItself. A cap alone is a beginning of its own, from which all
+// below stays within reach.
+func (t *Tree) Move(ctx context.Context, fromDir caps.Cap, from string, toDir caps.Cap, to string, r Replace, via ...*caps.Directory) error {
 	source, err := writer(fromDir)
 	if err != nil {
 		return err
@@ -96,7 +102,7 @@ func (t *Tree) Move(ctx context.Context, fromDir caps.Cap, from string, toDir ca
 	}
 	from = nameKey(from)
 	if !bytes.Equal(source.Key.Bytes(), target.Key.Bytes()) {
-		return t.moveAcross(ctx, fromDir, from, toDir, to, r)
+		return t.moveAcross(ctx, fromDir, from, toDir, to, r, via)
 	}
 	if from == to {
 		return nil
@@ -105,13 +111,14 @@ func (t *Tree) Move(ctx context.Context, fromDir caps.Cap, from string, toDir ca
 	return t.objects.Modify(ctx, source, edit.apply)
 }
 
-func (t *Tree) moveAcross(ctx context.Context, fromDir caps.Cap, from string, toDir caps.Cap, to string, r Replace) error {
+func (t *Tree) moveAcross(ctx context.Context, fromDir caps.Cap, from string, toDir caps.Cap, to string, r Replace, via []*caps.Directory) error {
 	e, err := t.Get(ctx, fromDir, from)
 	if err != nil {
 		return err
 	}
 	if moved, ok := identify(e.Child.Cap()); ok {
-		if into, _ := identify(toDir); moved == into {
+		leadsInto := func(d caps.Cap) bool { into, _ := identify(d); return into == moved }
+		if leadsInto(toDir) || slices.ContainsFunc(via, func(d *caps.Directory) bool { return leadsInto(d) }) {
 			return ErrIntoItself
 		}
 	}

@@ -98,6 +98,9 @@ type Node struct {
 	Parent   *caps.Directory
 	Name     string
 	Metadata Metadata
+	// Via are the directories that the path passed: the start first, Parent
+	// last.
+	Via []*caps.Directory
 }
 
 // Resolve follows a path from start, in one read a name; an empty path leads
@@ -118,7 +121,7 @@ func (t *Tree) Resolve(ctx context.Context, start caps.Cap, path []string) (*Nod
 		if err != nil {
 			return nil, &PathError{depth, err}
 		}
-		n = &Node{Child: e.Child, Parent: d, Name: e.Name, Metadata: e.Metadata}
+		n = &Node{Child: e.Child, Parent: d, Name: e.Name, Metadata: e.Metadata, Via: append(n.Via, d)}
 	}
 	return n, nil
 }

@@ -286,13 +286,71 @@ func TestMoveIntoItself(t *testing.T) {
 	_, tree := newTree(t)
 	a, b := mkdir(t, tree), mkdir(t, tree)
 	link(t, tree, a, "b", child(t, b))
-	if err := tree.Move(t.Context(), a, "b", b, "x", dirnode.Always); !errors.Is(err, dirnode.ErrIntoItself) {
-		t.Errorf("got %v", err)
+	c, d := mkdir(t, tree), mkdir(t, tree)
+	link(t, tree, b, "c", child(t, c))
+	link(t, tree, c, "d", child(t, d))
+	link(t, tree, a, "again", child(t, b))
+	for _, path := range [][]string{{"b"}, {"b", "c"}, {"b", "c", "d"}, {"again", "c"}} {
+		to, err := tree.Resolve(t.Context(), a, path)
+		if err != nil || len(to.Via) != len(path) {
+			t.Fatalf("Resolve: %v", err)
+		}
+		if err := tree.Move(t.Context(), a, "b", to.Child.Cap(), "x", dirnode.Always, to.Via...); !errors.Is(err, dirnode.ErrIntoItself) {
+			t.Errorf("by %q: got %v", path, err)
+		}
 	}
-	if _, err := tree.Get(t.Context(), a, "b"); err != nil {
-		t.Errorf("Get: %v", err)
+	if got := names(t, tree, a) + names(t, tree, b) + names(t, tree, c) + names(t, tree, d); got != "again=DIR2 b=DIR2 c=DIR2 d=DIR2 " {
+		t.Errorf("left: %s", got)
+	}
+	// A cap without a path still leads to all that comes below it, and a way
+	// that passes others is none into itself.
+	if err := tree.Move(t.Context(), a, "b", d, "x", dirnode.Always); err != nil {
+		t.Errorf("to a cap: %v", err)
+	}
+	if err := tree.Move(t.Context(), a, "again", d, "y", dirnode.Always, a, c); err != nil {
+		t.Errorf("by another way: %v", err)
 	}
 }
+
+// What others have named . and .. is read, and got rid of in each way; no
+// edit makes it.
+func TestDots(t *testing.T) {
+	for _, name := range []string{".", ".."} {
+		m, tree := newTree(t)
+		root, far := mkdir(t, tree), mkdir(t, tree)
+		m.set(root, []byte(written(name, fixedCap, "", "{}")))
+		e, err := tree.Get(t.Context(), root, name)
+		if err != nil || e.Name != name {
+			t.Errorf("Get %s: %v", name, err)
+		}
+		link(t, tree, root, "other", lit("")) // which leaves it
+		for what, err := range map[string]error{
+			"Link":     errOf(tree.Link(t.Context(), root, name, lit(""), dirnode.Always, nil)),
+			"rename":   tree.Move(t.Context(), root, "other", root, name, dirnode.Always),
+			"move":     tree.Move(t.Context(), root, "other", far, name, dirnode.Always),
+			"Mkdir":    errOf(tree.Mkdir(t.Context(), dirnode.CreateOptions{}, []dirnode.Entry{{Name: name, Child: lit("")}})),
+			"path":     errOf(tree.MkdirPath(t.Context(), root, []string{"new", name, "x"}, dirnode.CreateOptions{})),
+			"for good": errOf(tree.MkdirImmutable(t.Context(), []dirnode.Entry{{Name: name, Child: lit("")}})),
+		} {
+			if !errors.Is(err, dirnode.ErrName) {
+				t.Errorf("%s %s: got %v", what, name, err)
+			}
+		}
+		before, _ := m.get(root)
+		if err := tree.Move(t.Context(), root, name, root, "found", dirnode.Never); err != nil {
+			t.Errorf("rename of %s: %v", name, err)
+		}
+		m.set(root, before)
+		if _, err := tree.Unlink(t.Context(), root, name); err != nil {
+			t.Errorf("Unlink %s: %v", name, err)
+		}
+		if got := names(t, tree, root); got != "other= " {
+			t.Errorf("left: %s", got)
+		}
+	}
+}
+
+func errOf[T any](_ T, err error) error { return err }
 
 func TestMoveErrors(t *testing.T) {
 	_, tree := newTree(t)

@@ -16,6 +16,8 @@ type object struct {
 	// metadata are the link's, and linked tells whether there was one.
 	metadata dirnode.Metadata
 	linked   bool
+	// via are the directories on the way.
+	via []*caps.Directory
 }
 
 // directory returns the cap of a directory that can be listed.
@@ -27,14 +29,13 @@ func (o *object) directory() (*caps.Directory, bool) {
 // A nodeJSON is Tahoe's description of a file, a directory or what is neither
 // (TAHOE.md, "Web API"). Secret.
 type nodeJSON struct {
-	Children *map[string]described `json:"children,omitempty"`
-	ReadOnly string                `json:"ro_uri,omitempty"`
-	Write    string                `json:"rw_uri,omitempty"`
-	Verify   string                `json:"verify_uri,omitempty"`
-	Size     *int64                `json:"size,omitempty"`
-	Mutable  *bool                 `json:"mutable,omitempty"`
-	Format   string                `json:"format,omitempty"`
-	Metadata json.RawMessage       `json:"metadata,omitempty"`
+	ReadOnly string          `json:"ro_uri,omitempty"`
+	Write    string          `json:"rw_uri,omitempty"`
+	Verify   string          `json:"verify_uri,omitempty"`
+	Size     *int64          `json:"size,omitempty"`
+	Mutable  *bool           `json:"mutable,omitempty"`
+	Format   string          `json:"format,omitempty"`
+	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
 // A described is a word for the kind, and the description.
@@ -117,20 +118,6 @@ func linkJSON(m dirnode.Metadata) json.RawMessage {
 	o["tahoe"], _ = json.Marshal(times)
 	text, _ := json.Marshal(o)
 	return text
-}
-
-// describeAll is the description of a directory and of its children.
-func describeAll(dir *caps.Directory, l *dirnode.Listing) described {
-	c, _ := dirnode.NewChild(dir)
-	kind, d := describe(c)
-	children := make(map[string]described, len(l.Entries))
-	for _, e := range l.Entries {
-		kind, child := describe(e.Child)
-		child.Metadata = linkJSON(e.Metadata)
-		children[e.Name] = described{kind, child}
-	}
-	d.Children = &children
-	return described{kind, d}
 }
 
 // writeJSON answers with v.

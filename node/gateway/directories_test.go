@@ -454,6 +454,17 @@ func TestMoves(t *testing.T) {
 	if len(tr.names("/uri/"+far)) != 0 || !tr.names(tr.root + "/d/e")["c2"] {
 		t.Error("the child is not where it was moved to")
 	}
+
+	// A directory does not get into itself, by whatever path.
+	for _, to := range []string{tr.cap + "/d", tr.cap + "/d/e", tr.cap + "/d/e/", d, d + "/e"} {
+		tr.want(400, "POST", tr.root+"?t=relink&from_name=d&to_dir="+esc(to), "")
+		tr.want(400, "POST", tr.root+"?t=relink&from_name=d&to_name=x&to_dir="+esc(to), "")
+	}
+	tr.want(200, "GET", tr.root+"/d/e?t=json", "")
+	for _, name := range []string{".", ".."} {
+		tr.want(400, "POST", tr.root+"?t=rename&from_name=b&to_name="+name, "")
+		tr.want(400, "POST", tr.root+"/d?t=relink&from_name=e&to_name="+name+"&to_dir="+esc(tr.cap), "")
+	}
 }
 
 func TestSetChildren(t *testing.T) {

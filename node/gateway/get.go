@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"net/http"
@@ -58,7 +59,7 @@ func (g *gateway) resolve(ctx context.Context, start caps.Cap, names []string) (
 	if err != nil {
 		return nil, err
 	}
-	return &object{n.Child, n.Metadata, true}, nil
+	return &object{n.Child, n.Metadata, true, n.Via}, nil
 }
 
 // childOf is the child that a cap names; of an unknown cap nobody knows a
@@ -94,7 +95,8 @@ func (g *gateway) listJSON(w http.ResponseWriter, ctx context.Context, dir *caps
 	if err != nil {
 		return g.failJSON(w, err)
 	}
-	return writeJSON(w, describeAll(dir, l))
+	w.Header().Set("Content-Type", "application/json")
+	return g.stream(w, func(out *bufio.Writer) error { return describeAll(out, dir, l) })
 }
 
 func (g *gateway) list(ctx context.Context, dir *caps.Directory) (*dirnode.Listing, error) {

@@ -71,18 +71,24 @@ func (g *gateway) isDirectory(start caps.Cap) error {
 
 // directoryAt finds the directory at the end of names.
 func (g *gateway) directoryAt(ctx context.Context, start caps.Cap, names []string) (*caps.Directory, error) {
+	dir, _, err := g.directoryVia(ctx, start, names)
+	return dir, err
+}
+
+// directoryVia is directoryAt that also tells the directories on the way.
+func (g *gateway) directoryVia(ctx context.Context, start caps.Cap, names []string) (dir *caps.Directory, via []*caps.Directory, err error) {
 	if err := g.isDirectory(start); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	o, err := g.resolve(ctx, start, names)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	dir, ok := o.directory()
 	if !ok {
-		return nil, errNoChildren
+		return nil, nil, errNoChildren
 	}
-	return dir, nil
+	return dir, o.via, nil
 }
 
 // remove answers DELETE with the cap of the child that was unlinked.
@@ -178,35 +184,34 @@ func (g *gateway) move(w http.ResponseWriter, r *http.Request, a args, start cap
 	if err != nil {
 		return err
 	}
-	toDir := dir
+	toDir, via := dir, []*caps.Directory(nil)
 	if text := a.Get("to_dir"); text != "" {
-		if toDir, err = g.toDir(r.Context(), text); err != nil {
+		if toDir, via, err = g.toDir(r.Context(), text); err != nil {
 			return err
 		}
 	}
-	if err := g.cfg.Tree.Move(r.Context(), dir, from, toDir, to, replace); err != nil {
+	if err := g.cfg.Tree.Move(r.Context(), dir, from, toDir, to, replace, via...); err != nil {
 		return err
 	}
 	return done(w, a)
 }
 
-// toDir finds the directory of CAP/path.
-func (g *gateway) toDir(ctx context.Context, text string) (*caps.Directory, error) {
+// toDir finds the directory of CAP/path, and those on the way.
+func (g *gateway) toDir(ctx context.Context, text string) (dir *caps.Directory, via []*caps.Directory, err error) {
 	parts := strings.Split(strings.TrimSuffix(text, "/"), "/")
 	start, err := parseCap(parts[0])
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, name := range parts[1:] {
 		if err := checkName(name); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	dir, err := g.directoryAt(ctx, start, parts[1:])
-	if err != nil {
-		return nil, &Error{status(err), fmt.Errorf("to_dir=: %w", err)}
+	if dir, via, err = g.directoryVia(ctx, start, parts[1:]); err != nil {
+		return nil, nil, &Error{status(err), fmt.Errorf("to_dir=: %w", err)}
 	}
-	return dir, nil
+	return dir, via, nil
 }
 
 // setChildren answers POST ?t=set_children: the body is the children, in the

@@ -202,6 +202,16 @@ func (tr *tree) json(target string) (d description) {
 	return d
 }
 
+// nameDots gives the child of the root that has this name, of two letters,
+// the name .., as Tahoe-LAFS would.
+func (tr *tree) nameDots(name string) {
+	tr.objects.mu.Lock()
+	defer tr.objects.mu.Unlock()
+	for index, content := range tr.objects.contents {
+		tr.objects.contents[index] = bytes.Replace(content, []byte("2:"+name+","), []byte("2:..,"), 1)
+	}
+}
+
 // names lists a directory.
 func (tr *tree) names(target string) map[string]bool {
 	tr.t.Helper()

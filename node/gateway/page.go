@@ -1,10 +1,11 @@
 package gateway
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"fmt"
 	"html/template"
+	"iter"
 	"net/http"
 	"net/url"
 	"strings"
@@ -41,23 +42,22 @@ func (g *gateway) page(w http.ResponseWriter, r *http.Request, dir *caps.Directo
 		return err
 	}
 	base := strings.TrimSuffix(r.URL.EscapedPath(), "/") + "/"
-	rows := make([]row, len(l.Entries))
-	for i, e := range l.Entries {
-		rows[i] = newRow(base, e)
-	}
-	var text bytes.Buffer
-	err = listing.Execute(&text, struct {
-		Writable bool
-		Rows     []row
-		Damaged  int
-	}{o.Write != nil, rows, len(l.Damaged)})
-	if err != nil {
-		return err
+	rows := func(yield func(row) bool) {
+		for _, e := range l.Entries {
+			if !yield(newRow(base, e)) {
+				return
+			}
+		}
 	}
 	w.Header().Set("Content-Security-Policy", pagePolicy)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Write(text.Bytes())
-	return nil
+	return g.stream(w, func(out *bufio.Writer) error {
+		return listing.Execute(out, struct {
+			Writable bool
+			Rows     iter.Seq[row]
+			Damaged  int
+		}{o.Write != nil, rows, len(l.Damaged)})
+	})
 }
 
 func newRow(base string, e dirnode.Entry) row {
