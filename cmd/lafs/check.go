@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -85,10 +86,7 @@ func (a *app) check(ctx context.Context, p place, o checkOptions) error {
 		return errors.New("the node's answer is not what was expected")
 	}
 	if o.raw {
-		if isTerminal(a.stdout) {
-			text = asciiJSON(text)
-		}
-		_, err = fmt.Fprintln(a.stdout, strings.TrimSpace(string(text)))
+		err = copyJSON(a.stdout, bytes.NewReader(text), isTerminal(a.stdout))
 	} else {
 		text := r.text(o.repair)
 		if o.named {

@@ -29,6 +29,11 @@ content. Nothing is sent or read again that is there unchanged, so a copy that w
 interrupted goes on when it is started again. Copies on the disk can be read by
 you only. On the grid an immutable file is not copied but linked.
 
+A directory on the grid holds no symbolic links: of a link on the disk that to
+which it leads is copied, file or directory, also when it is outside of FROM. One
+that leads nowhere, or into a directory that it is in, is skipped. A name from the
+grid that cannot be one on the disk, such as .., is skipped too.
+
 The status is 2 when something was skipped, or a FROM is not there.`,
 		Example: `  lafs cp report.pdf tahoe:
   lafs cp -r photos tahoe:

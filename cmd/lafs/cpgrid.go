@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"lafs/node/dirnode"
 )
 
 // A gridDir is a directory that is being filled.
@@ -76,7 +78,8 @@ func (c *copier) toGridDirectory(ctx context.Context, want *tree, t *target) err
 }
 
 // fill puts what is wanted into a directory and into those below it, which
-// are filled at the same time. What was stored when it fails is linked
+// are filled at the same time. What has a name that no edit makes, although
+// somebody else wrote it, is skipped. What was stored when it fails is linked
 // nevertheless, so that the next attempt finds it.
 func (c *copier) fill(ctx context.Context, dir *gridDir, want *tree) error {
 	links := &links{node: c.node, dir: dir}
@@ -94,6 +97,10 @@ func (c *copier) fill(ctx context.Context, dir *gridDir, want *tree) error {
 		for name, s := range want.files {
 			if fctx.Err() != nil {
 				break
+			}
+			if _, err := dirnode.Normalize(name); err != nil {
+				c.skip(s.says, err.Error())
+				continue
 			}
 			files.Go(func() error { return c.store(fctx, s, name, dir, links) })
 		}
@@ -115,6 +122,10 @@ func (c *copier) subdirectories(ctx context.Context, dir *gridDir, want *tree, l
 	g.SetLimit(atOnce)
 	for name := range want.dirs {
 		sub := &gridDir{says: dir.says + slashBefore(dir.says) + shown(name)}
+		if _, err := dirnode.Normalize(name); err != nil {
+			c.skip(sub.says, err.Error())
+			continue
+		}
 		e, there := dir.have[name]
 		g.Go(func() error {
 			if err := c.subdirectory(gctx, sub, e, there); err != nil {

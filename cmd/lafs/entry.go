@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,20 +62,45 @@ func (e *entry) size() int64 {
 	return *e.Size
 }
 
-// maxListing bounds the JSON of a directory, in bytes: some 500,000 entries.
-const maxListing = 512 << 20
-
 // look asks what is at a place. It matches errNotFound.
 func (n *runningNode) look(ctx context.Context, p place) (*entry, error) {
-	text, err := n.ask(ctx, "GET", p.url()+"?t=json", nil, maxListing)
+	children := map[string]entry{}
+	e, err := n.each(ctx, p, func(name string, child entry) error {
+		// Only ls shows them, and they are half of what a name takes.
+		child.Metadata = nil
+		children[name] = child
+		return nil
+	})
+	if err == nil && e.directory() {
+		e.Children = children
+	}
+	return e, err
+}
+
+// each asks what is at a place, and hands on what is in a directory one after
+// the other, as the node sends it. The entry that it returns has no children.
+// It matches errNotFound.
+func (n *runningNode) each(ctx context.Context, p place, child func(name string, e entry) error) (*entry, error) {
+	body, err := n.describe(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	var e entry
-	if err := json.Unmarshal(text, &e); err != nil {
-		return nil, errors.New("the node's answer is not what was expected")
+	defer body.Close()
+	e, err := readEntry(json.NewDecoder(body), maxEntries, child)
+	if ctx.Err() != nil {
+		err = ctx.Err()
 	}
-	return &e, nil
+	return e, err
+}
+
+// describe asks for the JSON of what is at a place, of maxListing bytes at
+// most.
+func (n *runningNode) describe(ctx context.Context, p place) (io.ReadCloser, error) {
+	resp, err := n.call(ctx, "GET", p.url()+"?t=json", nil, 0)
+	if err != nil {
+		return nil, p.explain(err)
+	}
+	return &bounded{resp.Body, maxListing}, nil
 }
 
 // capOf asks for the cap of what is at a place.

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"lafs/node/dirnode"
 	"lafs/shares/caps"
 	"lafs/shares/hashes"
 	"lafs/shares/immutable"
@@ -361,6 +362,9 @@ func (g *fakeGrid) set(dir *fakeObject, name, child, replace string) error {
 	if g.objects[child] == nil {
 		return &fakeError{400, "no such cap"}
 	}
+	if _, err := dirnode.Normalize(name); err != nil {
+		return &fakeError{400, err.Error()}
+	}
 	if old := g.objects[dir.children[name]]; old != nil && old.children != nil && replace == "only-files" {
 		return errInTheWay
 	}
@@ -393,7 +397,8 @@ func (g *fakeGrid) relink(cap string, names []string, q url.Values) error {
 	}
 	to := from
 	if q.Has("to_dir") {
-		if to, err = g.directory(q.Get("to_dir"), nil, false); err != nil {
+		parts := strings.Split(q.Get("to_dir"), "/")
+		if to, err = g.directory(parts[0], parts[1:], false); err != nil {
 			return err
 		}
 	}

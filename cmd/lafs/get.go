@@ -176,7 +176,7 @@ func (a *app) getFile(ctx context.Context, p place, dst string, fresh bool) erro
 func (a *app) open(ctx context.Context, p place, from int64) (*http.Response, error) {
 	resp, err := a.running().fetch(ctx, p.url(), from)
 	if err != nil {
-		return nil, err
+		return nil, p.explain(err)
 	}
 	// The node shows a directory as a page, which nobody can read in parts.
 	if len(p.names) > 0 && resp.Header.Get("Accept-Ranges") == "" {

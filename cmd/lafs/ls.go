@@ -1,11 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,58 +60,51 @@ as \u{...}; --json gives names as they are.`,
 
 func (a *app) ls(ctx context.Context, p place, o lsOptions) error {
 	m := a.meter("reading the directory", 0)
+	defer m.end()
 	if o.asJSON {
-		text, err := a.running().ask(ctx, "GET", p.url()+"?t=json", nil, maxListing)
+		body, err := a.running().describe(ctx, p)
 		m.end()
 		if err != nil {
 			return err
 		}
-		if isTerminal(a.stdout) {
-			text = asciiJSON(text)
+		defer body.Close()
+		err = copyJSON(a.stdout, body, isTerminal(a.stdout))
+		if ctx.Err() != nil {
+			err = ctx.Err()
 		}
-		_, err = fmt.Fprintln(a.stdout, strings.TrimSpace(string(text)))
 		return err
 	}
-	e, err := a.running().look(ctx, p)
+	now := time.Now()
+	var names []string
+	rows := map[string][]string{}
+	e, err := a.running().each(ctx, p, func(name string, child entry) error {
+		if rows[name] == nil {
+			names = append(names, name)
+		}
+		rows[name] = o.row(name, &child, now)
+		return nil
+	})
 	m.end()
 	if err != nil {
 		return err
 	}
-	children := e.Children
 	if !e.directory() {
 		name := ""
 		if n := len(p.names); n > 0 {
 			name = p.names[n-1]
 		}
-		children = map[string]entry{name: *e}
+		names, rows = []string{name}, map[string][]string{name: o.row(name, e, now)}
 	}
-	now := time.Now()
-	var rows [][]string
-	for _, name := range slices.Sorted(maps.Keys(children)) {
-		child := children[name]
-		rows = append(rows, o.row(name, &child, now))
+	slices.Sort(names)
+	out := bufio.NewWriter(a.stdout)
+	sorted := make([][]string, len(names))
+	for i, name := range names {
+		sorted[i] = rows[name]
 	}
-	return writeColumns(a.stdout, rows)
-}
-
-// asciiJSON writes JSON again with nothing in it that steers a terminal.
-func asciiJSON(text []byte) []byte {
-	var b strings.Builder
-	for _, r := range string(text) {
-		switch {
-		case r == '\n' || r >= ' ' && r < 0x7f:
-			b.WriteRune(r)
-		case r > 0xffff:
-			r -= 0x10000
-			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
+	if err := writeColumns(out, sorted); err != nil {
+		return err
 	}
-	if out := []byte(b.String()); json.Valid(out) {
-		return out
-	}
-	return []byte(strconv.QuoteToASCII(string(text)))
+	return out.Flush()
 }
 
 // row is one line of a listing.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -49,18 +50,25 @@ func (a *app) mv(ctx context.Context, find *finder, from, to string) error {
 	defer a.meter("moving", 0).end()
 	n := a.running()
 	q := url.Values{"t": {"relink"}, "from_name": {oldName}, "to_name": {newName}, "replace": {"only-files"}}
-	if oldDir.url() != newDir.url() {
-		cap, err := n.capOf(ctx, newDir)
-		if errors.Is(err, errNotFound) {
-			cap, err = n.mkdir(ctx, newDir, "")
-		}
-		if err != nil {
-			return err
-		}
-		q.Set("to_dir", cap)
+	across := oldDir.url() != newDir.url()
+	if across {
+		// By its path, not by its cap: so the node sees whether the way leads
+		// through what is to be moved.
+		q.Set("to_dir", strings.Join(append([]string{newDir.cap}, newDir.names...), "/"))
 	}
-	_, err = n.ask(ctx, "POST", oldDir.url()+"?"+q.Encode(), nil, maxCap)
-	return err
+	move := func() error {
+		_, err := n.ask(ctx, "POST", oldDir.url()+"?"+q.Encode(), nil, maxCap)
+		return err
+	}
+	err = move()
+	if !across || !errors.Is(err, errNotFound) {
+		return err
+	}
+	// The directory may be what is missing.
+	if _, err := n.mkdir(ctx, newDir, ""); err != nil {
+		return err
+	}
+	return move()
 }
 
 // below tells whether p is written as a place below q.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,15 @@ func (p place) url() string {
 		b.WriteString("/" + url.PathEscape(name))
 	}
 	return b.String()
+}
+
+// explain says more of a place that was not found where it is written as on
+// a disk. Tahoe-LAFS lets names be of dots, so it was looked for.
+func (p place) explain(err error) error {
+	if errors.Is(err, errNotFound) && (slices.Contains(p.names, ".") || slices.Contains(p.names, "..")) {
+		return fmt.Errorf("%w; . and .. mean nothing on the grid: write the path from its start", err)
+	}
+	return err
 }
 
 // child is the place of this name in the directory p.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 )
@@ -32,7 +33,8 @@ func (a *app) meter(phase string, total int64) *meter {
 	delay := make(chan any)
 	m.stop = time.AfterFunc(showAfter, func() { close(delay) })
 	name := decor.Any(func(decor.Statistics) string { return *m.phase.Load() + " " })
-	m.pool = mpb.New(mpb.WithOutput(a.stderr), mpb.WithWidth(40), mpb.WithRenderDelay(delay), mpb.WithAutoRefresh())
+	m.pool = mpb.New(mpb.WithConsoleWriter(sized{cupwriter.New(a.stderr, false)}),
+		mpb.WithWidth(40), mpb.WithRenderDelay(delay), mpb.WithAutoRefresh())
 	if total < 0 {
 		m.bar = m.pool.AddSpinner(0, mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(name, decor.CurrentKibiByte("% .1f")))
@@ -45,6 +47,22 @@ func (a *app) meter(phase string, total int64) *meter {
 		mpb.AppendDecorators(decor.Any(percentage), decor.Elapsed(decor.ET_STYLE_GO)))
 	m.bar.SetTotal(total, false)
 	return m
+}
+
+// A sized terminal has a size also where it does not tell one, as many on a
+// serial line, and some behind ssh: the size that terminals had.
+type sized struct{ *cupwriter.Writer }
+
+// GetTermSize never says that there is room for nothing.
+func (s sized) GetTermSize() (width, height int, err error) {
+	width, height, err = s.Writer.GetTermSize()
+	if err != nil || width <= 0 {
+		width = 80
+	}
+	if err != nil || height <= 0 {
+		height = 24
+	}
+	return width, height, nil
 }
 
 // counters and percentage are empty in a phase that moves no bytes.

@@ -69,7 +69,12 @@ func showStatus(out io.Writer, s *node.Status) error {
 				up++
 			}
 		}
-		fmt.Fprintf(w, "servers\t%d known, %d connected now\n", len(s.Servers), up)
+		text := fmt.Sprintf("%d known, %d connected now", len(s.Servers), up)
+		if len(s.Servers) > 0 && up == 0 {
+			// Nothing is wrong with a node that has just started, or rests.
+			text += ": each is connected to when a command first needs it, and closed again when it is idle"
+		}
+		fmt.Fprintf(w, "servers\t%s\n", text)
 	}
 	for i := range s.Servers {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", shortID(s.Servers[i].ID), printable(s.Servers[i].Nickname), serverLine(&s.Servers[i]))

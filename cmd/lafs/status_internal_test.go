@@ -27,3 +27,25 @@ func TestServerLine(t *testing.T) {
 		t.Errorf("showStatus: %q", out)
 	}
 }
+
+// TestNobodyConnected: no server connected is not shown as trouble.
+func TestNobodyConnected(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		servers []node.ServerStatus
+		want    string
+		says    bool
+	}{
+		{"at the start", []node.ServerStatus{{ID: "v0-a"}, {ID: "v0-b"}}, "2 known, 0 connected now", true},
+		{"in use", []node.ServerStatus{{ID: "v0-a", Connected: true}, {ID: "v0-b"}}, "2 known, 1 connected now", false},
+		{"none", nil, "0 known, 0 connected now", false},
+	} {
+		var out strings.Builder
+		if err := showStatus(&out, &node.Status{Role: "client", Servers: tt.servers}); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); !strings.Contains(got, tt.want) || strings.Contains(got, "when a command first needs it") != tt.says {
+			t.Errorf("%s: got %q", tt.name, got)
+		}
+	}
+}

@@ -52,6 +52,7 @@ var owners = map[string][]string{
 	"gopkg.in/yaml.v3":                   {"node"},
 	"github.com/spf13/cobra":             {"cmd/lafs"},
 	"github.com/spf13/pflag":             {"cmd/lafs"},
+	"github.com/vbauerster/cupwriter":    {"cmd/lafs"},
 	"github.com/vbauerster/mpb/v8":       {"cmd/lafs"},
 	"github.com/prometheus/client_model": {"node"},
 	"github.com/prometheus/common":       {"node"},
