@@ -189,12 +189,17 @@ func (f *foundTor) open(ctx context.Context) (*session, error) {
 }
 
 // target listens on TCP: the sandbox of a system tor sees no socket of ours.
+// Other users of this machine are kept out.
 func (f *foundTor) target(n int) (net.Listener, error) {
 	port := 0
 	if f.t.cfg.LocalPort != 0 {
 		port = int(f.t.cfg.LocalPort) + n
 	}
-	return net.Listen("tcp", net.JoinHostPort(f.env.targetIP(), strconv.Itoa(port)))
+	l, err := net.Listen("tcp", net.JoinHostPort(f.env.targetIP(), strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
+	return &guarded{Listener: l, tor: holders(f.at), log: f.t.log}, nil
 }
 
 // A socksPort is a Tor of which we only know the SOCKS port.
