@@ -110,6 +110,7 @@ func TestOperationNames(t *testing.T) {
 		{"PUT", "/storage/v1/lease/aaaa", "lease"},
 		{"GET", "/storage/v1/version", "version"},
 		{"POST", "/lafs/v1/slot/aaaa", "slot"},
+		{"PATCH", "/lafs/v1/begin/aaaa/0", "begin"},
 		{"GET", "/aaaa", "other"},
 	} {
 		r, err := http.NewRequest(tt.method, "http://x"+tt.path, nil)

@@ -106,6 +106,7 @@ var operations = []struct{ prefix, name string }{
 	{"/storage/v1/mutable/", "mutable"},
 	{"/storage/v1/lease/", "lease"},
 	{"/lafs/v1/store", "store"},
+	{"/lafs/v1/begin", "begin"},
 	{"/lafs/v1/read", "read"},
 	{"/lafs/v1/slot", "slot"},
 }

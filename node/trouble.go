@@ -19,8 +19,15 @@ type Trouble struct {
 	Count int       `json:"count"`
 }
 
-// maxTroubles is how many different ones are kept.
-const maxTroubles = 16
+const (
+	// maxTroubles is how many different ones are kept.
+	maxTroubles = 16
+	// logBurst is how many of one kind reach the log within logEvery: peers
+	// can bring about most of them as often as they like, and must not fill
+	// the disk with them.
+	logBurst = 10
+	logEvery = time.Minute
+)
 
 // troubles keeps the last warnings and errors that passed through a log, and
 // counts them. Of their attributes it keeps only what names nobody and
@@ -29,16 +36,25 @@ type troubles struct {
 	now func() time.Time
 
 	mu     sync.Mutex
-	list   []Trouble            // guarded by mu; the newest last
+	list   []kept               // guarded by mu; the newest last
 	counts map[slog.Level]int64 // guarded by mu
+}
+
+// A kept trouble knows how many of its kind went to the log in the minute
+// that began at since, and how many have not.
+type kept struct {
+	Trouble
+	since        time.Time
+	passed, held int
 }
 
 func newTroubles(now func() time.Time) *troubles {
 	return &troubles{now: now, counts: map[slog.Level]int64{}}
 }
 
-// note takes one record.
-func (t *troubles) note(r slog.Record) {
+// note takes one record. It reports whether the log gets it too, and how many
+// like it were held back before.
+func (t *troubles) note(r slog.Record) (pass bool, held int) {
 	text := r.Message
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
@@ -60,24 +76,37 @@ func (t *troubles) note(r slog.Record) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts[r.Level]++
-	entry := Trouble{Level: level, Text: text}
-	if i := slices.IndexFunc(t.list, func(o Trouble) bool { return o.Text == text && o.Level == level }); i >= 0 {
+	now := t.now()
+	entry := kept{Trouble: Trouble{Level: level, Text: text}, since: now}
+	if i := slices.IndexFunc(t.list, func(o kept) bool { return o.Text == text && o.Level == level }); i >= 0 {
 		entry = t.list[i]
 		t.list = slices.Delete(t.list, i, i+1)
 	} else if len(t.list) == maxTroubles {
 		t.list = slices.Delete(t.list, 0, 1)
 	}
-	entry.Last = t.now()
+	entry.Last = now
 	entry.Count++
+	if d := now.Sub(entry.since); d < 0 || d >= logEvery {
+		entry.since, entry.passed = now, 0
+	}
+	if pass = entry.passed < logBurst; pass {
+		entry.passed++
+		held, entry.held = entry.held, 0
+	} else {
+		entry.held++
+	}
 	t.list = append(t.list, entry)
+	return pass, held
 }
 
 // recent are the troubles, the newest first.
 func (t *troubles) recent() []Trouble {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := slices.Clone(t.list)
-	slices.Reverse(out)
+	out := make([]Trouble, 0, len(t.list))
+	for _, e := range slices.Backward(t.list) {
+		out = append(out, e.Trouble)
+	}
 	return out
 }
 
@@ -95,7 +124,8 @@ func (t *troubles) counted() (warnings, errs int64) {
 	return warnings, errs
 }
 
-// handler passes records on to next, and warnings and errors through t.
+// handler passes records on to next, and warnings and errors through t, which
+// holds back those that come too often.
 func (t *troubles) handler(next slog.Handler) slog.Handler { return &troubleHandler{t, next} }
 
 type troubleHandler struct {
@@ -109,7 +139,14 @@ func (h *troubleHandler) Enabled(ctx context.Context, l slog.Level) bool {
 
 func (h *troubleHandler) Handle(ctx context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
-		h.t.note(r)
+		pass, held := h.t.note(r)
+		if !pass {
+			return nil
+		}
+		if held > 0 {
+			r = r.Clone()
+			r.AddAttrs(slog.Int("held_back", held))
+		}
 	}
 	if !h.next.Enabled(ctx, r.Level) {
 		return nil
