@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"lafs/onion/mux"
 	"lafs/shares/storage/gbs"
 )
 
@@ -85,5 +86,26 @@ func TestBombs(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestBombOfManyElements: a body of elements that are next to nothing is
+// refused before they are made.
+func TestBombOfManyElements(t *testing.T) {
+	h := gbs.NewHandler(gbs.HandlerConfig{Authorize: authorize(openStore(t, nil)), Budget: mux.NewBudget(mux.BudgetConfig{Bytes: 32 << 20})})
+	enabler := "write-enabler " + strings.TrimPrefix(renew, "lease-renew-secret ")
+	var b strings.Builder
+	b.WriteString("\xa2\x72test-write-vectors\xb8\x40")
+	for n := range 64 {
+		b.WriteString("\x18" + string([]byte{byte(100 + n)}) + "\xa3\x64test\x80\x65write\x99\xff\xff" + strings.Repeat("\xa0", 0xffff) + "\x6anew-length\xf6")
+	}
+	b.WriteString("\x6bread-vector\x80")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	resp, _ := send(t, h, wire{name: "empty patches", method: "POST", path: "/storage/v1/mutable/" + index + "/read-test-write",
+		headers: append([]string{"Content-Type: application/cbor"}, secretLines(enabler, renew, cancel)...), body: b.String()})
+	runtime.ReadMemStats(&after)
+	if grew := after.TotalAlloc - before.TotalAlloc; resp.StatusCode != 503 || grew > uint64(4*b.Len()) {
+		t.Errorf("%d bytes cost %d, status %d", b.Len(), grew, resp.StatusCode)
 	}
 }

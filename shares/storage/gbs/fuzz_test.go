@@ -81,6 +81,9 @@ func FuzzSlotBodies(f *testing.F) {
 		again(t, b, parseSlotRequest, marshalSlotRequest)
 		again(t, b, parseSlotAnswer, func(a storage.SlotAnswer) ([]byte, error) { return marshalSlotAnswer(&a) })
 		again(t, b, parseRTW, marshalRTW)
+		if n := heads(b); n > int64(len(b)) || n == 0 && len(b) > 0 {
+			t.Errorf("%d elements in %d bytes", n, len(b))
+		}
 		again(t, b, parseRTWAnswer, marshalRTWAnswer)
 		const limit = 100
 		spans := []storage.Range{{Begin: 5, End: 10}, {Begin: 0, End: 1}}

@@ -18,8 +18,8 @@ func (c *call) readTestWrite() error {
 	if !ok {
 		return storage.ErrNotFound
 	}
-	// Parsing copies the bytes.
-	if !c.memory.take(int64(len(c.body))) {
+	// Parsing copies the bytes, and makes something of each element.
+	if !c.memory.take(int64(len(c.body)) + headCost*heads(c.body)) {
 		return storage.ErrBusy
 	}
 	r, err := parseRTW(c.body)

@@ -113,6 +113,39 @@ func spansToBody(spans []storage.Span) []spanBody {
 	return out
 }
 
+// headCost is at least what one element of CBOR becomes in memory, beside
+// its bytes: a test that has nothing takes one byte on the wire, and 24 here.
+const headCost = 32
+
+// heads counts the elements of a body, as far as it can be read. There may be
+// a million in some MiB, so that they are claimed before they are made.
+func heads(b []byte) (n int64) {
+	for len(b) > 0 {
+		n++
+		major, low := b[0]>>5, b[0]&31
+		b = b[1:]
+		arg := uint64(low)
+		if low >= 24 {
+			size := 1 << (low - 24)
+			if low > 27 || len(b) < size {
+				return n
+			}
+			arg = 0
+			for _, c := range b[:size] {
+				arg = arg<<8 | uint64(c)
+			}
+			b = b[size:]
+		}
+		if major == 2 || major == 3 {
+			if arg > uint64(len(b)) {
+				return n
+			}
+			b = b[arg:]
+		}
+	}
+	return n
+}
+
 func parseRTW(b []byte) (rtw, error) {
 	var body rtwBody
 	if err := decodeRTW.Unmarshal(b, &body); err != nil || body.Writes == nil || body.Reads == nil || len(*body.Reads) > maxVectors {
