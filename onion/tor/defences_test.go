@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	bine "github.com/cretz/bine/control"
+
 	"lafs/onion"
 	"lafs/onion/tor"
 )
@@ -37,13 +39,20 @@ func TestDefences(t *testing.T) {
 	works := builtWithWork(t)
 	want := "64 streams a circuit; this Tor knows no proof of work"
 	if works {
-		want = "64 streams a circuit; proof of work under load"
+		want = "64 streams a circuit; proof of work above 50 introductions a second"
 	}
 	if got := n.Status().Defences; got != want {
 		t.Errorf("Status: got %q, want %q", got, want)
 	}
 	if has := asksForWork(t, a); has != works {
 		t.Errorf("the descriptor asks for proof of work: got %v, want %v", has, works)
+	}
+
+	// Tor takes the words for what they say: it looks at what they are given.
+	for _, option := range []string{"MaxStreams", "PoWDefensesEnabled", "PoWQueueRate", "PoWQueueBurst"} {
+		if _, err := ownControl(t).SendRequest("ADD_ONION NEW:ED25519-V3 Flags=DiscardPK %s=many Port=1", option); works && err == nil {
+			t.Errorf("Tor does not look at %s", option)
+		}
 	}
 
 	client := start(t, tor.Config{Mode: mode(t, "socks="+network(t).Clients()[0].Socks)})
@@ -114,16 +123,21 @@ func torWithoutWork(t *testing.T) string {
 	return path
 }
 
-// asksForWork reads a's descriptor as its clients do, from the one tor of
-// ours that runs.
-func asksForWork(t *testing.T, a onion.Addr) bool {
+// ownControl is a control connection to the one tor of ours that runs.
+func ownControl(t *testing.T) *bine.Conn {
 	t.Helper()
 	controls, err := filepath.Glob(os.Getenv("XDG_RUNTIME_DIR") + "/lafs-tor-*/control")
 	if err != nil || len(controls) != 1 {
 		t.Fatalf("control sockets: %v, %v, want one", controls, err)
 	}
+	return controlOf(t, controls[0])
+}
+
+// asksForWork reads a's descriptor as its clients do, from our own tor.
+func asksForWork(t *testing.T, a onion.Addr) bool {
+	t.Helper()
 	id := strings.TrimSuffix(a.Host(), ".onion")
-	text := info(t, controlOf(t, controls[0]), "hs/service/desc/id/"+id)
+	text := info(t, ownControl(t), "hs/service/desc/id/"+id)
 	// rend-spec-v3: the address begins with the service's key, and the
 	// certificate ends with the key that it has today.
 	raw, err := base32.StdEncoding.DecodeString(strings.ToUpper(id))

@@ -69,7 +69,7 @@ func TestAddOnionForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "ADD_ONION " + key.Marshal() + " Flags=DiscardPK,MaxStreamsCloseCircuit MaxStreams=64 PoWDefensesEnabled=1" +
+	want := "ADD_ONION " + key.Marshal() + " Flags=DiscardPK,MaxStreamsCloseCircuit MaxStreams=64 PoWDefensesEnabled=1 PoWQueueRate=50 PoWQueueBurst=500" +
 		" Port=80," + ls[0].(*listener).Listener.Addr().String() +
 		" Port=443," + ls[1].(*listener).Listener.Addr().String()
 	if got := f.asked("ADD_ONION"); len(got) != 1 || got[0] != want {
