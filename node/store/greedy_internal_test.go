@@ -138,7 +138,7 @@ func TestPatchesThatCostMuch(t *testing.T) {
 	for _, tt := range []struct {
 		at   int64
 		want error
-	}{{maxGap + 1, storage.ErrTooLarge}, {maxGap, nil}, {3 * maxGap, storage.ErrTooLarge}, {1 << 40, storage.ErrTooLarge}, {2 * maxGap, nil}} {
+	}{{maxGap + 1, storage.ErrNoSpace}, {maxGap, nil}, {3 * maxGap, storage.ErrNoSpace}, {1 << 40, storage.ErrNoSpace}, {2 * maxGap, nil}} {
 		if err := patch(t.Context(), tt.at, "x"); !errors.Is(err, tt.want) {
 			t.Errorf("a byte at %d: got %v, want %v", tt.at, err, tt.want)
 		}

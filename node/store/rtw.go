@@ -210,7 +210,7 @@ func (c *change) patchShare(ctx context.Context, n storage.ShareNumber, w storag
 		brought += int64(len(p.Data))
 	}
 	if peak > ref.Length+brought+maxGap {
-		return storage.ErrTooLarge
+		return storage.ErrNoSpace
 	}
 	length := peak
 	if w.NewLength != nil {
