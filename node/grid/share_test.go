@@ -28,6 +28,9 @@ func (c *counter) Write(p []byte) (int, error) {
 // later.
 func TestDownloadsShareFairly(t *testing.T) {
 	for _, lag := range []time.Duration{0, 4 * time.Second} {
+		if underRace && lag == 0 {
+			continue // the other one does more
+		}
 		synctest.Test(t, func(t *testing.T) {
 			g := nodetest.New(t, nodetest.Options{Servers: 5, Needed: 3, Happy: 5, Total: 5, Net: torNet})
 			c := g.Clients[0]

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,7 +38,7 @@ func tree(t *testing.T, dir string) string {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		fmt.Fprintf(&out, "%s %x\n", path, b)
+		fmt.Fprintf(&out, "%s %x\n", path, sha256.Sum256(b))
 		return err
 	})
 	if err != nil {

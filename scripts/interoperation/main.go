@@ -24,6 +24,8 @@ type options struct {
 	delay time.Duration
 	parts []string // all if empty
 	keep  bool
+	// install ends when Tahoe-LAFS is there.
+	install bool
 }
 
 // exitSkipped is the status where Tahoe-LAFS cannot be had.
@@ -35,6 +37,7 @@ func main() {
 	var only string
 	flag.IntVar(&delay, "delay", 0, "milliseconds that each link between relays takes one way; an onion trip is about 14 links")
 	flag.StringVar(&only, "only", "", "only these parts, separated by commas")
+	flag.BoolVar(&o.install, "install", false, "only install Tahoe-LAFS where it is missing")
 	flag.Usage = usage
 	flag.Parse()
 	if only != "" {
@@ -59,7 +62,7 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintf(os.Stderr, `usage: scripts/interop [--delay MS] [--only PART,...]
+	fmt.Fprintf(os.Stderr, `usage: scripts/interop [--delay MS] [--only PART,...] [--install]
 
 Runs Tahoe-LAFS %s and lafs against each other over a private Tor network.
 Needs tor on PATH, and Tahoe-LAFS: the one that $LAFS_TAHOE names, or else one

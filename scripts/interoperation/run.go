@@ -60,6 +60,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	fmt.Printf("Tahoe-LAFS %s: %s, after %s\n", tahoe.Version, program, seconds(time.Since(start)))
+	if o.install {
+		return nil
+	}
 	dir, err := os.MkdirTemp("", "lafs-interop-")
 	if err != nil {
 		return err
