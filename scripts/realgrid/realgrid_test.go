@@ -163,6 +163,22 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestStatusTellsDefences: an operator sees what a real Tor does against
+// floods of his server.
+func TestStatusTellsDefences(t *testing.T) {
+	w := real(t)
+	out, err := w.grid.Servers[0].Lafs(t.Context(), nil, "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "against floods") && strings.Contains(line, "64 streams a circuit") {
+			return
+		}
+	}
+	t.Errorf("status says nothing of floods:\n%s", out)
+}
+
 // Two servers die and a third holds a corrupt share: the file is still
 // there, from the other client. Then the two come back, and go on.
 func TestServersDie(t *testing.T) {
