@@ -67,6 +67,26 @@ func TestSeats(t *testing.T) {
 	})
 }
 
+// TestStandingRoom: guests are few, one of each session, and make room when
+// they leave.
+func TestStandingRoom(t *testing.T) {
+	s := newSeats(3 * guestPart)
+	one, two := s.stand("one"), s.stand(nil)
+	if one == nil || two == nil || s.stand("one") != nil {
+		t.Error("a session stands twice, or not at all")
+	}
+	three := s.stand(nil)
+	if three == nil || s.stand("four") != nil {
+		t.Error("there is room for more, or for fewer, than three")
+	}
+	one()
+	two()
+	three()
+	if len(s.guests) != 0 || s.stand("one") == nil {
+		t.Error("who left still stands")
+	}
+}
+
 // TestFeed: however often servers announce, a subscription has few lines of
 // each, and the newest in the end.
 func TestFeed(t *testing.T) {

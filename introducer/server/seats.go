@@ -13,6 +13,9 @@ const (
 	// minStay is how long a subscription that was told everything stands at
 	// least before it makes room for another.
 	minStay = time.Minute
+	// guestPart is the part of the seats, one of so many, for which there is
+	// standing room.
+	guestPart = 3
 )
 
 // seats are the subscriptions that are open. Nobody can take them all for
@@ -24,6 +27,9 @@ type seats struct {
 
 	mu    sync.Mutex
 	taken map[*seat]struct{} // guarded by mu
+	// guests are the sessions that have no seat and are told once what there
+	// is: whoever takes all seats, again and again, keeps nobody from that.
+	guests map[any]bool // guarded by mu
 }
 
 // A seat is one subscription.
@@ -35,7 +41,9 @@ type seat struct {
 	end     chan struct{} // closed when it has to make room
 }
 
-func newSeats(max int) *seats { return &seats{max: max, taken: make(map[*seat]struct{})} }
+func newSeats(max int) *seats {
+	return &seats{max: max, taken: make(map[*seat]struct{}), guests: make(map[any]bool)}
+}
 
 // take returns a seat for a session, nil if none can be had. leave must
 // follow.
@@ -84,6 +92,25 @@ func (s *seats) take(session any) *seat {
 	t := &seat{session: session, since: now, end: make(chan struct{})}
 	s.taken[t] = struct{}{}
 	return t
+}
+
+// stand makes a session a guest, one of each. If it does not return nil, what
+// it returns must be called at the end.
+func (s *seats) stand(session any) (leave func()) {
+	if session == nil {
+		session = new(seat)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.guests) >= s.max/guestPart || s.guests[session] {
+		return nil
+	}
+	s.guests[session] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.guests, session)
+	}
 }
 
 // tell notes that a subscription was sent all there was.

@@ -278,6 +278,28 @@ func TestSubscribeRefuses(t *testing.T) {
 	}
 }
 
+// Who finds all seats taken, by whoever sits down again and again, is told of
+// all servers all the same, once.
+func TestSubscribeWhenAllSeatsAreTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in := start(t, new(memory), func(c *server.Config) { c.MaxSubscribers = 3 })
+		a := newNode(t)
+		in.announce(t, a.sign(t, 1))
+		for range 3 {
+			if resp, lines := in.subscribe(t, in.reader()); resp.StatusCode != 200 || !lines.Scan() {
+				t.Fatalf("got %d, and no line", resp.StatusCode)
+			}
+		}
+		for range 5 {
+			resp, _ := in.subscribe(t, in.reader())
+			got, err := io.ReadAll(resp.Body)
+			if resp.StatusCode != 200 || err != nil || string(got) != string(a.sign(t, 1))+"\n" {
+				t.Errorf("one too many: got %d, %d bytes, %v, want all and the end", resp.StatusCode, len(got), err)
+			}
+		}
+	})
+}
+
 // The stream says nothing while nothing happens, and ends between 1 and 3
 // hours.
 func TestSubscribeEnds(t *testing.T) {

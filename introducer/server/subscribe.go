@@ -20,7 +20,7 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request) {
 	}
 	seat := s.subscribers.take(mux.SessionOf(r.Context()))
 	if seat == nil {
-		fail(w, http.StatusServiceUnavailable)
+		s.tellOnce(w, r)
 		return
 	}
 	defer s.subscribers.leave(seat)
@@ -51,6 +51,22 @@ func (s *Server) subscribe(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+}
+
+// tellOnce sends every announcement and ends: the client asks again later.
+func (s *Server) tellOnce(w http.ResponseWriter, r *http.Request) {
+	leave := s.subscribers.stand(mux.SessionOf(r.Context()))
+	if leave == nil {
+		fail(w, http.StatusServiceUnavailable)
+		return
+	}
+	defer leave()
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	f := newFeed(time.Now())
+	news, _ := s.news(f)
+	lines, _ := f.choose(news, time.Now())
+	sendLines(w, lines)
 }
 
 // await waits for a change, or until next, if that is not zero. It reports
