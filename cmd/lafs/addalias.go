@@ -18,6 +18,9 @@ can be read by every program that you run.`,
   lafs add-alias photos - < photos.cap`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if capFile == "" && len(args) == 1 {
+				return fmt.Errorf("add-alias: of which directory? Give - to read its cap from standard input, or --cap-file; lafs create-alias makes a new one")
+			}
 			cap, rest, err := a.readCap(capFile, args[1:])
 			if err == nil && len(rest) > 0 {
 				err = fmt.Errorf("a cap is given twice")

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"lafs/node"
 )
 
 // A place is somewhere on the grid: a cap, and names below it. The cap is a
@@ -185,6 +187,9 @@ func (f *finder) belowDefault(path string) (place, error) {
 	}
 	cap, ok := f.aliases[defaultAlias]
 	if !ok {
+		if _, err := os.Stat(f.a.dir); errors.Is(err, os.ErrNotExist) {
+			return place{}, noNode(node.Dir(f.a.dir))
+		}
 		return place{}, fmt.Errorf("the path names no alias, and there is no default alias %s; make it with: lafs create-alias %s", defaultAlias, defaultAlias)
 	}
 	return f.below(cap, defaultAlias+":", path)

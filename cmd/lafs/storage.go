@@ -14,6 +14,13 @@ func (a *app) storageCommand() *cobra.Command {
 		Short: "Look after this node's storage server",
 	}
 	cmd.AddCommand(a.storageSubcommands()...)
+	groupOnly(cmd)
+	return cmd
+}
+
+// groupOnly lets a command do nothing but tell its subcommands, and name what
+// is none of them.
+func groupOnly(cmd *cobra.Command) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0:
@@ -24,7 +31,6 @@ func (a *app) storageCommand() *cobra.Command {
 		return fmt.Errorf("unknown command %q; lafs %s --help lists them", args[0], cmd.Name())
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	return cmd
 }
 
 // storageSubcommands are those of the group, one a line.

@@ -12,7 +12,9 @@ import (
 // wrong and where to read more. No argument is repeated that could be a cap.
 func explainMisuse(root *cobra.Command) {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+		// How Go reads a number says nothing to who wrote none.
+		text := ofStrconv.ReplaceAllString(err.Error(), "")
+		return fmt.Errorf("%s; see %s --help", text, cmd.CommandPath())
 	})
 	for _, cmd := range root.Commands() {
 		if !cmd.HasSubCommands() {
@@ -32,6 +34,10 @@ func explainMisuse(root *cobra.Command) {
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil && completion != root {
+		groupOnly(completion)
+	}
 	root.InitDefaultHelpCmd()
 	help, _, err := root.Find([]string{"help"})
 	if err != nil {
@@ -40,6 +46,9 @@ func explainMisuse(root *cobra.Command) {
 	help.Run = nil
 	help.RunE = func(_ *cobra.Command, args []string) error {
 		cmd, rest, err := root.Find(args)
+		if err == nil && cmd != root && len(rest) > 0 {
+			return fmt.Errorf("there is no more help on %s than: lafs help %[1]s", strings.TrimPrefix(cmd.CommandPath(), root.Name()+" "))
+		}
 		if err != nil || len(rest) > 0 {
 			return unknownCommand(root, args[0])
 		}
@@ -62,6 +71,9 @@ func explainArguments(cmd *cobra.Command) {
 		return fmt.Errorf("%s: write it as: lafs %s%s; lafs %[1]s --help says more", path, strings.TrimSuffix(path, cmd.Name()), cmd.Use)
 	}
 }
+
+// ofStrconv matches what package strconv puts before its reasons.
+var ofStrconv = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
 
 // aWord matches what could be meant as a command, and never a cap.
 var aWord = regexp.MustCompile(`^[a-z-]{1,20}$`)
