@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"lafs/node/store"
+	"lafs/shares/caps"
 	"lafs/shares/mutable"
 	"lafs/shares/storage"
 )
@@ -37,7 +38,7 @@ func script(key *mutable.Key) []*progress {
 	for i := range uint64(2) {
 		out = append(out, &progress{object: newSlot(i, key, 7)}, &progress{object: newPlain(i, 7)})
 	}
-	return out
+	return append(out, &progress{object: newCrowd()})
 }
 
 const (
@@ -258,8 +259,15 @@ func (r *replay) look(ctx context.Context, dir string, done, begun [16]int) erro
 	}
 	var shares int64
 	for _, p := range script(r.key) {
-		if b, ok := p.object.(*bucket); ok {
-			held, err := s.Shares(ctx, storage.Immutable, b.si)
+		var si caps.StorageIndex
+		switch o := p.object.(type) {
+		case *bucket:
+			si = o.si
+		case *crowd:
+			si = o.si
+		}
+		if si != (caps.StorageIndex{}) {
+			held, err := s.Shares(ctx, storage.Immutable, si)
 			if err != nil {
 				return errors.Join(err, s.Close())
 			}
