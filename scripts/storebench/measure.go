@@ -172,11 +172,12 @@ func put(ctx context.Context, s storage.Server, si caps.StorageIndex) error {
 
 const (
 	atOnce = 64
-	rounds = 3
-	puts   = 1600
+	rounds = 9
+	puts   = 800
 )
 
-// stores compares durable stores with bare files, in turns.
+// stores compares durable stores with bare files, in turns: whatever else the
+// machine does, all feel it alike.
 func (b *bench) stores(ctx context.Context) error {
 	s, err := store.Open(config(b.large()))
 	if err != nil {
@@ -184,17 +185,8 @@ func (b *bench) stores(ctx context.Context) error {
 	}
 	defer s.Close()
 	seed := int(time.Now().UnixNano() % 1e12)
-	rate := func(do func(i int) error) (float64, error) {
-		var jobs errgroup.Group
-		jobs.SetLimit(atOnce)
-		began := time.Now()
-		for i := range puts {
-			jobs.Go(func() error { return do(i) })
-		}
-		err := jobs.Wait()
-		return puts / time.Since(began).Seconds(), err
-	}
-	var bare, flat, ours []float64
+	names := []string{"as the store does", "in bare files, named as ours", "in bare files, in one directory"}
+	rate, used, ratio := make([][]float64, len(names)), make([][]float64, len(names)), make([][]float64, len(names))
 	for r := range rounds {
 		dir := filepath.Join(b.dir, fmt.Sprint("bare-", r))
 		if err := os.MkdirAll(filepath.Join(dir, "in"), 0o700); err != nil {
@@ -202,28 +194,50 @@ func (b *bench) stores(ctx context.Context) error {
 		}
 		defer os.RemoveAll(dir)
 		seed += puts
-		for _, way := range []struct {
-			to *[]float64
-			do func(i int) error
-		}{
-			{&bare, func(i int) error { return bareFileIn(dir, seed+i, true) }},
-			{&flat, func(i int) error { return bareFileIn(dir, seed+i, false) }},
-			{&ours, func(i int) error { return put(ctx, s, fresh(seed+i)) }},
-		} {
-			got, err := rate(way.do)
+		ways := []func(i int) error{
+			func(i int) error { return put(ctx, s, fresh(seed+i)) },
+			func(i int) error { return bareFileIn(dir, seed+i, true) },
+			func(i int) error { return bareFileIn(dir, puts+seed+i, false) },
+		}
+		for j := range ways {
+			k := (r + j) % len(ways)
+			took, cpu, err := all(ways[k])
 			if err != nil {
 				return err
 			}
-			*way.to = append(*way.to, got)
+			rate[k] = append(rate[k], puts/took.Seconds())
+			used[k] = append(used[k], ms(cpu)/puts)
+		}
+		for k := range ways {
+			ratio[k] = append(ratio[k], rate[0][r]/rate[k][r])
 		}
 	}
-	for _, of := range []struct {
-		name  string
-		rates []float64
-	}{{"the same in bare files, named as ours", bare}, {"the same in bare files, in one directory", flat}} {
-		row("durable stores of 1 KiB, 64 at once", "%.0f /s; %s %.0f /s: %.2f times", median(ours), of.name, median(of.rates), median(ours)/median(of.rates))
+	row("durable stores of 1 KiB, 64 at once", "%.0f /s, %.3f ms of processors each", median(rate[0]), median(used[0]))
+	for k := 1; k < len(names); k++ {
+		row("  "+names[k], "%.0f /s, %.3f ms: %.2f times (a quarter of the turns below %.2f)", median(rate[k]), median(used[k]), median(ratio[k]), quarter(ratio[k]))
 	}
 	return nil
+}
+
+// all does something puts times, atOnce at once, and says how long that took,
+// and how much time of processors.
+func all(do func(i int) error) (took, used time.Duration, err error) {
+	before, err := processorTime()
+	if err != nil {
+		return 0, 0, err
+	}
+	var jobs errgroup.Group
+	jobs.SetLimit(atOnce)
+	began := time.Now()
+	for i := range puts {
+		jobs.Go(func() error { return do(i) })
+	}
+	if err := jobs.Wait(); err != nil {
+		return 0, 0, err
+	}
+	took = time.Since(began)
+	after, err := processorTime()
+	return took, after - before, err
 }
 
 func median(all []float64) float64 {
