@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -13,9 +14,10 @@ import (
 const perCommit = 256
 
 // A commits gathers the changes that wait while another transaction syncs
-// into the next one. Unlike [bolt.DB.Batch] it never waits for company: a
-// change by itself costs its own syncs and no more, and no clock holds up
-// whoever keeps a lock meanwhile.
+// into the next one. Unlike [bolt.DB.Batch] it does not wait for company that
+// may never come: a change by itself costs its own syncs and no more. Where
+// others were there a moment ago, it gives them a small part of the time that
+// their syncs would cost (see gather).
 type commits struct {
 	db *bolt.DB
 	// each runs first in every transaction.
@@ -24,7 +26,22 @@ type commits struct {
 	mu      sync.Mutex
 	waiting []*commit
 	leading bool // somebody carries out what waits
+
+	// Only the leader uses these: the changes that were there when the last
+	// transaction ended, and how long that took. nap is time.Sleep; a field
+	// for the sake of tests.
+	company int
+	took    time.Duration
+	nap     func(time.Duration)
 }
+
+const (
+	// naps are what is waited at most for company, each a sixteenth of a
+	// transaction.
+	naps = 4
+	// longest bounds what a disk that stalled for once is taken for.
+	longest = 100 * time.Millisecond
+)
 
 // A commit is one caller's change.
 type commit struct {
@@ -54,6 +71,8 @@ func (c *commits) do(f func(*bolt.Tx) error) error {
 
 // lead carries out what waits, the caller's among it, and passes the lead on.
 func (c *commits) lead() {
+	c.gather()
+	began := time.Now()
 	c.mu.Lock()
 	n := min(len(c.waiting), perCommit)
 	group := c.waiting[:n:n]
@@ -63,7 +82,9 @@ func (c *commits) lead() {
 		each.err = errCommitDied // unless it is carried out
 	}
 	defer func() {
+		c.took = min(time.Since(began), longest)
 		c.mu.Lock()
+		c.company = min(n+len(c.waiting), perCommit)
 		if len(c.waiting) > 0 {
 			c.waiting[0].turn <- true
 		} else {
@@ -76,6 +97,22 @@ func (c *commits) lead() {
 		}
 	}()
 	c.carryOut(group)
+}
+
+// gather waits for those who were there a moment ago, as far as that costs
+// little. They come back one by one, and later the less there is of
+// processors: without it two halves take turns, each with syncs of its own,
+// or the first who comes leads alone and all others wait for that.
+func (c *commits) gather() {
+	for range naps {
+		c.mu.Lock()
+		n := len(c.waiting)
+		c.mu.Unlock()
+		if n >= c.company || c.took == 0 {
+			return
+		}
+		c.nap(c.took / (4 * naps))
+	}
 }
 
 // carryOut commits all of group that can be; who fails takes nobody along.

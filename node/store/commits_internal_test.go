@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -27,7 +28,7 @@ func openCommits(t *testing.T) *commits {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &commits{db: db, each: func(*bolt.Tx) error { return nil }}
+	return &commits{db: db, each: func(*bolt.Tx) error { return nil }, nap: time.Sleep}
 }
 
 func put(i int) func(*bolt.Tx) error {
@@ -126,5 +127,74 @@ func TestCommitsNeedNoClock(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+// Who was there a moment ago is waited for, a little; a change by itself
+// waits for nobody.
+func TestCommitsAwaitCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := openCommits(t)
+		transactions, napped := 0, 0
+		c.each = func(*bolt.Tx) error { transactions++; return nil }
+		var wg sync.WaitGroup
+		do := func(i int) {
+			wg.Go(func() {
+				if err := c.do(put(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		c.nap = func(time.Duration) { napped++ }
+		for i := range 3 {
+			do(i)
+			wg.Wait()
+			c.took = time.Millisecond // In virtual time it takes none.
+		}
+		if transactions != 3 || napped != 0 {
+			t.Errorf("alone: %d transactions, waited %d times, want 3 and 0", transactions, napped)
+		}
+
+		hold := make(chan bool)
+		wg.Go(func() { c.do(func(*bolt.Tx) error { <-hold; return nil }) })
+		synctest.Wait()
+		for i := range 4 {
+			do(10 + i)
+		}
+		synctest.Wait()
+		close(hold)
+		wg.Wait()
+
+		// One of the four comes, the others stay away.
+		transactions, c.took = 0, 16*time.Millisecond
+		c.nap = func(d time.Duration) {
+			if napped++; napped == 1 {
+				do(21)
+				synctest.Wait()
+			}
+			if d != time.Millisecond {
+				t.Errorf("waited %v, want a sixteenth of a transaction", d)
+			}
+		}
+		do(20)
+		wg.Wait()
+		if transactions != 1 || napped != naps || !c.has(20) || !c.has(21) {
+			t.Errorf("two of four: %d transactions, waited %d times, want 1 and %d", transactions, napped, naps)
+		}
+
+		// They are not waited for again.
+		transactions, c.took, napped = 0, 16*time.Millisecond, 1
+		c.nap = func(time.Duration) { napped++ }
+		do(30)
+		wg.Wait()
+		if napped != 1+naps {
+			t.Errorf("after two: waited %d times, want %d", napped-1, naps)
+		}
+		c.took = 16 * time.Millisecond
+		do(31)
+		wg.Wait()
+		if transactions != 2 || napped != 1+naps {
+			t.Errorf("after one: %d transactions, waited %d times in all, want 2 and %d", transactions, napped-1, naps)
+		}
 	})
 }

@@ -97,7 +97,7 @@ func openIndex(path string) (*index, error) {
 		return nil, openError(err)
 	}
 	x := &index{db: db, sum: sum, settled: map[string]bool{}, lodged: map[string]int64{}}
-	x.commits = commits{db: db, each: x.clearIntents}
+	x.commits = commits{db: db, each: x.clearIntents, nap: time.Sleep}
 	if err := x.start(); err != nil {
 		db.Close()
 		return nil, err
