@@ -42,6 +42,10 @@ type ServerConfig struct {
 	Log *slog.Logger
 }
 
+// roomEvery is how often a session that waits for room for a stream looks
+// whether others have left some.
+const roomEvery = time.Second
+
 type server struct {
 	http *http.Server
 	log  *slog.Logger
@@ -62,6 +66,7 @@ type served struct {
 	session *yamux.Session
 	holds   *holding
 	place   *Place
+	room    chan struct{} // one of its streams has ended
 
 	mu      sync.Mutex
 	streams int         // guarded by mu; accepted and not closed
@@ -148,7 +153,7 @@ func (s *server) accept(ctx context.Context, l net.Listener) error {
 }
 
 func (s *server) serve(c net.Conn, place *Place) error {
-	v := &served{srv: s, conn: c, place: place}
+	v := &served{srv: s, conn: c, place: place, room: make(chan struct{}, 1)}
 	v.holds = s.all.bytes.holder(v.cut)
 	y, err := serverSession(newCircuit(c), s.log, v.holds)
 	if err != nil {
@@ -209,9 +214,9 @@ func (v *served) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !v.place.open() {
+		if !v.wait() {
 			y.Reset()
-			continue
+			continue // the session has ended
 		}
 		v.mu.Lock()
 		v.streams++
@@ -222,6 +227,28 @@ func (v *served) Accept() (net.Conn, error) {
 	}
 }
 
+// wait takes a stream from the budget: at once if it has one to give, else
+// when it has. Until then the session's streams wait in yamux, as many as it
+// lets wait. It reports false when the session has ended.
+func (v *served) wait() bool {
+	if v.place.open() {
+		return true
+	}
+	again := time.NewTicker(roomEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-v.room: // what was refused had streams of its own before it
+		case <-again.C:
+		case <-v.session.CloseChan():
+			return false
+		}
+		if v.place.open() {
+			return true
+		}
+	}
+}
+
 func (v *served) streamEnded() {
 	v.mu.Lock()
 	if v.streams--; v.streams == 0 {
@@ -229,6 +256,10 @@ func (v *served) streamEnded() {
 	}
 	v.mu.Unlock()
 	v.place.close()
+	select {
+	case v.room <- struct{}{}:
+	default:
+	}
 	v.srv.wg.Done()
 }
 

@@ -147,6 +147,21 @@ func TestAllWhoWaitShareOneDial(t *testing.T) {
 	})
 }
 
+// What a server has no room for at once waits for its turn: nothing is lost.
+func TestStreamsWaitForRoom(t *testing.T) {
+	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Second)
+		echo.ServeHTTP(w, r)
+	})
+	inBubble(t, slow, mux.ServerConfig{Budget: mux.NewBudget(mux.BudgetConfig{Sessions: 4, Streams: 20})}, func(w *world) {
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() { w.mustFetch(mux.Small, "GET", "/x", "", "/x") })
+		}
+		all.Wait()
+	})
+}
+
 func TestLanes(t *testing.T) {
 	inBubble(t, echo, mux.ServerConfig{}, func(w *world) {
 		w.mustFetch(mux.Small, "GET", "/x", "", "/x")
