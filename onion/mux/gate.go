@@ -65,7 +65,7 @@ func keep(lines []string) (kept string, length bool) {
 		switch name, _, _ := strings.Cut(line, ":"); name {
 		case "Content-Length", "Transfer-Encoding":
 			length = true
-		case "Content-Range", "Content-Type":
+		case "Content-Location", "Content-Range", "Content-Type":
 		default:
 			continue
 		}

@@ -10,7 +10,7 @@ import (
 // net/http's.
 var (
 	requestHeaders = []string{"Accept", "Authorization", "Content-Range", "Content-Type", "Range", "X-Tahoe-Authorization"}
-	answerHeaders  = []string{"Content-Length", "Content-Range", "Content-Type"}
+	answerHeaders  = []string{"Content-Length", "Content-Location", "Content-Range", "Content-Type"}
 )
 
 // wireHost is the Host of every request.

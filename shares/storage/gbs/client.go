@@ -48,6 +48,8 @@ var (
 	_ storage.Line   = (*Client)(nil)
 
 	_ storage.Beginner = (*Client)(nil)
+
+	_ storage.AnyReader = (*Client)(nil)
 )
 
 // A request is what a route needs to become one of HTTP.

@@ -90,6 +90,7 @@ var serve = map[*route]func(*call) error{
 	storeWhole:    (*call).storeAtOnce,
 	readWhole:     (*call).readAtOnce,
 	beginShare:    (*call).begin,
+	readAny:       (*call).readAny,
 }
 
 // ServeHTTP implements http.Handler.

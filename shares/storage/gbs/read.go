@@ -17,29 +17,36 @@ func (c *Client) Read(ctx context.Context, kind storage.Kind, si caps.StorageInd
 	if !validKind(kind) {
 		return 0, storage.ErrNotFound
 	}
+	got, _, err := c.readRange(ctx, readShare, place{kind, si, n}, offset, p)
+	return got, err
+}
+
+// readRange asks for a range and reads it into p. It returns the answer's
+// header too.
+func (c *Client) readRange(ctx context.Context, rt *route, at place, offset int64, p []byte) (int, http.Header, error) {
 	if offset < 0 || offset == math.MaxInt64 {
-		return 0, storage.ErrBadRequest
+		return 0, nil, storage.ErrBadRequest
 	}
 	if len(p) == 0 {
-		_, err := c.Read(ctx, kind, si, n, offset, make([]byte, 1))
-		return 0, err
+		_, h, err := c.readRange(ctx, rt, at, offset, make([]byte, 1))
+		return 0, h, err
 	}
 	// No share reaches so far; the last offset that can be said is 2^63-2.
 	p = p[:min(int64(len(p)), math.MaxInt64-offset)]
 	end := offset + int64(len(p))
-	resp, err := c.do(ctx, readShare, request{place: place{kind, si, n},
-		header: http.Header{"Range": {formatRange(offset, end)}}, bulk: len(p) >= bulk})
+	resp, err := c.do(ctx, rt, request{place: at, header: http.Header{"Range": {formatRange(offset, end)}}, bulk: len(p) >= bulk})
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer resp.Body.Close()
 	switch resp.StatusCode {
 	case http.StatusNoContent:
-		return 0, nil
+		return 0, resp.Header, nil
 	case http.StatusPartialContent:
-		return readPart(ctx, resp, offset, p)
+		n, err := readPart(ctx, resp, offset, p)
+		return n, resp.Header, err
 	}
-	return 0, statusError(readShare, resp.StatusCode)
+	return 0, nil, statusError(rt, resp.StatusCode)
 }
 
 // readPart reads an answer that begins at offset into p. It may be shorter,

@@ -56,6 +56,7 @@ var (
 	storeWhole    = &route{http.MethodPost, "/lafs/v1/store/{si}", []string{renewSecret, cancelSecret, uploadSecret}, maxWholeBody, true, true}
 	beginShare    = &route{http.MethodPatch, "/lafs/v1/begin/{si}/{n}", []string{renewSecret, cancelSecret, uploadSecret}, streamBody, true, true}
 	readWhole     = &route{http.MethodPost, "/lafs/v1/read/{si}", nil, maxAllocateBody, true, true}
+	readAny       = &route{http.MethodGet, "/lafs/v1/any/{si}", nil, noBody, false, true}
 	addLease      = &route{http.MethodPut, "/storage/v1/lease/{si}", []string{renewSecret, cancelSecret}, noBody, false, true}
 )
 
