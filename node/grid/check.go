@@ -127,7 +127,7 @@ func (g *Grid) check(ctx context.Context, c *caps.CHKVerifier, opts CheckOptions
 	}
 	s := g.newSearch(c, dec)
 	defer s.close()
-	s.start(0)
+	s.start(0, 0)
 	if opts.AddLease {
 		s.addLeases()
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 	"time"
 
@@ -20,7 +19,7 @@ const spanBytes = 256 << 10
 // shares.
 type span struct {
 	first, count int
-	size         int64 // bytes of one share's part
+	begin, size  int64 // of one share's part, in bytes
 	hold         *hold // nil: the download's own
 	taken        map[int]bool
 	got          map[int][][]byte
@@ -61,40 +60,38 @@ type landing struct {
 type download struct {
 	s              *search
 	offset, length int64
-	segment        int64
-	perSpan        int
-	next, last     int // segments
-	account        *account
-	cost           int64
-	base           *hold // of the span without a hold, and of decoding
-	spans          []*span
-	landings       chan landing
-	flying         int
-	decoders       chan struct{}
-	owes           map[*pace]int64 // bytes asked for that have not come
-	extra          int64           // bytes that reserves may still cost
-	working        sync.WaitGroup
+	cut
+	next     int // the first segment of the next span
+	ahead    *ahead
+	account  *account
+	base     *hold // of the span without a hold, and of decoding
+	spans    []*span
+	landings chan landing
+	flying   int
+	decoders chan struct{}
+	owes     map[*pace]int64 // bytes asked for that have not come
+	extra    int64           // bytes that reserves may still cost
+	working  sync.WaitGroup
 }
 
-func (s *search) newDownload(ctx context.Context, offset, length int64) (*download, error) {
-	segment := s.dec.SegmentSize()
+func (s *search) newDownload(ctx context.Context, offset, length int64, ahead *ahead) (*download, error) {
 	d := &download{
-		s: s, offset: offset, length: length, segment: segment,
-		perSpan:  max(1, int(spanBytes/max(1, segment/int64(s.cap.Needed)))),
-		next:     int(offset / segment),
-		last:     int((offset + length - 1) / segment),
-		account:  s.g.account(),
+		s: s, offset: offset, length: length, cut: newCut(s.dec.SegmentSize(), s.cap, offset, length),
 		landings: make(chan landing),
 		owes:     make(map[*pace]int64),
-		decoders: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		decoders: make(chan struct{}, decodersAtOnce),
 	}
-	// A span is held once, as blocks or as plaintext, with some blocks from
-	// servers asked as a reserve; and once more while it is decoded.
-	bytes := segment * int64(d.perSpan)
-	d.cost = bytes * 5 / 4
-	d.extra = length/4 + bytes
+	d.next = d.first
+	d.extra = length/4 + d.segment*int64(d.perSpan)
+	if ahead.fit(&d.cut) {
+		d.ahead, d.account, d.base, ahead.base = ahead, ahead.account, ahead.base, nil
+		return d, nil
+	}
+	// Nobody waits for memory while holding some.
+	ahead.end()
 	var err error
-	d.base, err = d.account.take(ctx, d.cost+bytes*int64(cap(d.decoders)), 1)
+	d.account = s.g.account()
+	d.base, err = d.account.take(ctx, d.cut.base(), 1)
 	return d, err
 }
 
@@ -106,7 +103,7 @@ func (d *download) run(ctx context.Context, w io.Writer, progress func(Progress)
 	defer look.Stop()
 	var done int64
 	for {
-		d.ahead()
+		d.extend()
 		if len(d.spans) == 0 {
 			return nil
 		}
@@ -163,22 +160,26 @@ func (d *download) end(cancel context.CancelFunc) {
 	d.base.release()
 }
 
-// ahead adds spans as far as memory goes.
-func (d *download) ahead() {
+// extend adds spans as far as memory goes.
+func (d *download) extend() {
 	for d.next <= d.last {
 		based := false
 		for _, sp := range d.spans {
 			based = based || sp.hold == nil
 		}
-		var h *hold
-		if based {
-			if h = d.account.tryTake(d.cost, 1); h == nil {
+		h := d.ahead.hold()
+		switch {
+		case !based && h != nil:
+			h.release()
+			h = nil
+		case based && h == nil:
+			if h = d.account.tryTake(d.cost(), 1); h == nil {
 				return
 			}
 		}
-		sp := &span{first: d.next, count: min(d.perSpan, d.last-d.next+1), hold: h,
-			taken: make(map[int]bool), got: make(map[int][][]byte)}
-		sp.size = (min(d.segment*int64(sp.count), d.s.cap.Size-int64(sp.first)*d.segment) + int64(d.s.cap.Needed) - 1) / int64(d.s.cap.Needed)
+		sp := &span{first: d.next, count: d.count(d.next), hold: h, taken: make(map[int]bool), got: make(map[int][][]byte)}
+		begin, end := d.s.dec.LikelyBlocks(sp.first, sp.count)
+		sp.begin, sp.size = begin, end-begin
 		d.next += sp.count
 		d.spans = append(d.spans, sp)
 	}
@@ -198,7 +199,7 @@ func (d *download) assign(ctx context.Context) (<-chan struct{}, error) {
 			if reserve && d.extra < sp.size {
 				break
 			}
-			r, room, hope := d.s.soonest(sp.taken, sp.size, d.owes)
+			r, room, hope := d.s.soonest(sp.taken, sp.begin, sp.size, d.owes)
 			if r == nil {
 				// The first span is what all others wait for.
 				if i == 0 && len(sp.got)+len(sp.flights) < d.s.cap.Needed && !hope && !d.s.revive() {
@@ -206,23 +207,30 @@ func (d *download) assign(ctx context.Context) (<-chan struct{}, error) {
 				}
 				break
 			}
-			if !room {
+			part := d.s.take(r, sp.begin, sp.begin+sp.size)
+			if !room || part == nil && !reserve && len(sp.got)+len(sp.flights)+d.s.awaited(sp.begin, sp.begin+sp.size) >= d.s.cap.Needed {
+				// What was asked for ahead is likely to come.
 				d.s.undo(r)
 				break
 			}
 			if reserve {
 				d.extra -= sp.size
 			}
-			d.fly(ctx, sp, r)
+			d.fly(ctx, sp, r, part)
 		}
 	}
 	return changed, nil
 }
 
-func (d *download) fly(ctx context.Context, sp *span, r *remote) {
-	f := &flight{sp: sp, r: r, pace: d.s.g.pace(r.h.server), began: time.Now()}
+// fly asks for one share's part of a span, unless that was done ahead.
+func (d *download) fly(ctx context.Context, sp *span, r *remote, ahead *part) {
 	h := heard(r.h.server)
-	f.trip, f.expect = h.Trip, f.pace.ask(sp.size, h)
+	f := &flight{sp: sp, r: r, pace: d.s.g.pace(r.h.server), trip: h.Trip}
+	if ahead != nil {
+		f.began, f.expect = ahead.asked, ahead.expect
+	} else {
+		f.began, f.expect = time.Now(), f.pace.ask(sp.size, h)
+	}
 	if d.owes[f.pace] == 0 {
 		f.pace.join()
 	}
@@ -293,6 +301,7 @@ func (d *download) land(ctx context.Context, l landing) error {
 
 func (d *download) decode(sp *span) {
 	sp.decoding = true
+	d.s.spare(sp.begin, sp.begin+sp.size)
 	d.flying++
 	d.working.Go(func() {
 		d.decoders <- struct{}{}

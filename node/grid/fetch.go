@@ -114,7 +114,7 @@ func (s *search) gather(ctx context.Context, want int, read func(context.Context
 		hope := true
 		for len(got)+inFlight < s.cap.Needed+extra {
 			var r *remote
-			r, changed, hope = s.pick(taken)
+			r, changed, hope = s.pick(taken, s.cap.Needed+extra-len(got)-inFlight)
 			if r == nil {
 				break
 			}

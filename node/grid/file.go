@@ -89,14 +89,15 @@ func (s *search) copy(ctx context.Context, w io.Writer, offset, length int64, pr
 			return err
 		}
 	}
-	s.start(length)
+	ahead := s.start(offset, length)
+	defer ahead.end()
 	if err := s.openFirst(ctx); err != nil {
 		return err
 	}
 	if whole {
 		return s.copyWhole(ctx, w, offset, length, progress)
 	}
-	d, err := s.newDownload(ctx, offset, length)
+	d, err := s.newDownload(ctx, offset, length, ahead)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func (s *search) copyWhole(ctx context.Context, w io.Writer, offset, length int6
 	if err != nil {
 		return err
 	}
-	d := &download{offset: offset, length: length, segment: segment}
+	d := &download{offset: offset, length: length, cut: cut{segment: segment}}
 	n, err := d.write(w, &span{first: first, segments: segments})
 	if err != nil {
 		return err

@@ -8,12 +8,12 @@
 //
 // Round trips, on warm sessions: a small file takes 1 each way, since its
 // shares go out with the first question, and come with the first answer
-// (storage.Whole). One of up to some MiB takes 2: an upload asks all servers
-// for space at once, and writes all shares at once; a download asks all
-// servers which shares they hold, and reads k whole. A check that does not
+// (storage.Whole). So does a download of one of some MiB, whose first parts
+// are asked for with the question which shares there are
+// (storage.AnyReader); its upload takes 2, of which the first asks all
+// servers for space and brings the first segments. A check that does not
 // verify takes 1. Larger files keep several requests in flight at every
-// server, within a bound on memory that holds for the process; an upload's
-// first segments go out with the question for space.
+// server, within a bound on memory that holds for the process.
 package grid
 
 import (
@@ -27,8 +27,6 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
-
-	"golang.org/x/sync/semaphore"
 
 	"lafs/shares/caps"
 	"lafs/shares/immutable"
@@ -107,7 +105,8 @@ type Config struct {
 	// MaxSegmentSize is the largest segment in bytes; 0 means 1 MiB.
 	MaxSegmentSize int64
 	// Memory bounds what all transfers together hold of files, in bytes; 0
-	// means 48 MiB. One transfer holds up to a third.
+	// means 48 MiB. One transfer holds up to a third, or half where it is
+	// alone.
 	Memory int64
 	// Convergence makes equal files get equal caps; nil means a random key
 	// for every upload.
@@ -166,7 +165,7 @@ func checkParams(needed, happy, total int) error {
 // A Grid puts, gets, checks and repairs files. All methods may be called at once.
 type Grid struct {
 	cfg    Config
-	memory *semaphore.Weighted // bytes of files held by all transfers
+	memory *memory // bytes of files held by all transfers
 
 	// Work that nobody waits for but Close: aborts and corruption reports.
 	ctx    context.Context
@@ -190,7 +189,7 @@ func New(cfg Config) (*Grid, error) {
 	}
 	g := &Grid{
 		cfg:     cfg,
-		memory:  semaphore.NewWeighted(cfg.Memory),
+		memory:  newMemory(cfg.Memory),
 		slots:   make(chan struct{}, tidyAtOnce),
 		repairs: make(chan struct{}, 1),
 		uploads: make(map[caps.StorageIndex]chan struct{}),

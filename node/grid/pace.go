@@ -104,7 +104,7 @@ func (p *pace) rateLocked() float64 {
 }
 
 // room reports whether n bytes more, beside own of the same download, keep
-// within its part of what is asked of the server at once: enough for two
+// within its part of what is asked of the server at once: enough for three
 // trips, the same for each download.
 func (p *pace) room(n, own int64, trip time.Duration, most float64) bool {
 	p.mu.Lock()
@@ -112,7 +112,7 @@ func (p *pace) room(n, own int64, trip time.Duration, most float64) bool {
 	if own == 0 {
 		return true
 	}
-	all := max(2*n, int64(2*min(p.rateLocked(), most)*trip.Seconds())+n)
+	all := max(2*n, int64(3*min(p.rateLocked(), most)*trip.Seconds())+n)
 	return own+n <= all/int64(max(p.users, 1))
 }
 

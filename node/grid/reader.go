@@ -48,7 +48,7 @@ func (s *search) reader(r *remote) immutable.ShareReader {
 	if r.data != nil {
 		return atHand(r.data)
 	}
-	direct := &shareReader{server: r.h.server, search: s, n: storage.ShareNumber(r.n)}
+	direct := &shareReader{h: r.h, search: s, n: r.n}
 	if s.whole() {
 		return &wholeReader{shareReader: direct, size: s.likelyShareSize(), once: newOnce()}
 	}
@@ -57,25 +57,32 @@ func (s *search) reader(r *remote) immutable.ShareReader {
 
 // A shareReader reads a share at one server.
 type shareReader struct {
-	server Server
+	h      *holder
 	search *search
-	n      storage.ShareNumber
+	n      int
 }
 
 // ReadShare implements immutable.ShareReader. What does not fit one request
-// goes in several at once.
+// goes in several at once, and what was asked for ahead in none.
 func (sr *shareReader) ReadShare(ctx context.Context, offset int64, p []byte) (int, error) {
 	size := pieceSize(int64(len(p)))
-	read := make([]int, (len(p)+size-1)/size)
+	var lengths, read []int
+	var asked []*piece
+	for at, end := offset, offset+int64(len(p)); at < end; {
+		piece, to := sr.search.pieceAt(sr.h, at, end)
+		if piece == nil {
+			to = min(to, at+int64(size))
+		}
+		asked, lengths, read = append(asked, piece), append(lengths, int(to-at)), append(read, 0)
+		at = to
+	}
 	parts, ctx := errgroup.WithContext(ctx)
-	for i := range read {
-		begin := i * size
-		part := p[begin:min(begin+size, len(p))]
+	at := 0
+	for i, length := range lengths {
+		from, part := offset+int64(at), p[at:at+length]
+		at += length
 		parts.Go(func() (err error) {
-			read[i], err = sr.server.Storage.Read(ctx, storage.Immutable, sr.search.si, sr.n, offset+int64(begin), part)
-			if err == nil {
-				sr.search.g.pace(sr.server).came(int64(read[i]), heard(sr.server).Trip)
-			}
+			read[i], err = sr.read(ctx, asked[i], from, part)
 			return err
 		})
 	}
@@ -85,11 +92,32 @@ func (sr *shareReader) ReadShare(ctx context.Context, offset int64, p []byte) (i
 	total := 0
 	for i, n := range read {
 		total += n
-		if n < min(size, len(p)-i*size) {
+		if n < lengths[i] {
 			break // the share ends here, whatever the next parts say
 		}
 	}
 	return total, nil
+}
+
+// read reads into p what a piece brings that was asked for ahead, or, where
+// there is none or it is of no use, what the server is asked for now.
+func (sr *shareReader) read(ctx context.Context, asked *piece, offset int64, p []byte) (int, error) {
+	if asked != nil {
+		select {
+		case <-asked.done:
+		case <-ctx.Done():
+			asked.cancel()
+			return 0, ctx.Err()
+		}
+		if data, ok := asked.take(sr.n); ok {
+			return copy(p, data[min(offset-asked.begin, int64(len(data))):]), nil
+		}
+	}
+	n, err := sr.h.server.Storage.Read(ctx, storage.Immutable, sr.search.si, storage.ShareNumber(sr.n), offset, p)
+	if err == nil {
+		sr.search.g.pace(sr.h.server).came(int64(n), heard(sr.h.server).Trip)
+	}
+	return n, err
 }
 
 // A wholeReader reads a small share once and answers from memory. It asks for

@@ -49,6 +49,8 @@ type holder struct {
 	pace     time.Duration
 	reviving bool // it will be asked again
 	revivals int  // how often it was asked again
+	ahead    []*part
+	overdue  bool // its answer is, so that nobody waits for what it was asked for ahead
 }
 
 // A remote is one share at one server. Its fields are guarded by the search,
@@ -81,8 +83,9 @@ func (s *search) close() {
 }
 
 // start asks all known servers at once which shares they hold, and, where
-// length bytes of the file are about to be read, for what opens them.
-func (s *search) start(length int64) {
+// length bytes from offset are about to be read, for what opens them and for
+// the first parts. End what it returns.
+func (s *search) start(offset, length int64) (ahead *ahead) {
 	s.once.Do(func() {
 		s.reads = length > 0
 		servers := placement.Permute(s.si, s.g.cfg.Servers(), func(s Server) []byte { return s.Seed })
@@ -97,7 +100,11 @@ func (s *search) start(length int64) {
 			s.holders = append(s.holders, h)
 			s.work.Go(func() { s.list(h, listTries) })
 		}
+		if s.reads {
+			ahead = s.askAhead(offset, length)
+		}
 	})
+	return ahead
 }
 
 // widen has lanes opened to a server that is likely to be read from, while it
@@ -165,11 +172,13 @@ const (
 // pick returns a share with a number not in taken, from the server that is
 // likely to answer first, and counts it as being read. If there is none now,
 // it returns a channel that is closed when there may be, and whether that
-// can still happen at all.
-func (s *search) pick(taken map[int]bool) (r *remote, changed <-chan struct{}, hope bool) {
+// can still happen at all. Of the wanted shares, as many are left to servers
+// that were asked for theirs ahead as have yet to say which they hold.
+func (s *search) pick(taken map[int]bool, wanted int) (r *remote, changed <-chan struct{}, hope bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
+	others := !s.whole() || s.awaitedLocked(0, s.likelyShareSize()) < wanted
 	var best *remote
 	hope = s.pending > 0
 	for _, r := range s.shares {
@@ -177,7 +186,7 @@ func (s *search) pick(taken map[int]bool) (r *remote, changed <-chan struct{}, h
 			continue
 		}
 		hope = true
-		if now.Before(r.h.retryAt) {
+		if now.Before(r.h.retryAt) || !others && !s.comes(r) {
 			continue
 		}
 		if best == nil || s.better(r, best) {
@@ -198,10 +207,11 @@ func (s *search) changes() <-chan struct{} {
 }
 
 // soonest returns the share, with a number not in taken, whose server is
-// likely to have sent size bytes first, and counts it as being read; whether
-// the server has room for that now, beside what it owes the download already; and, if there is none, whether there may
-// be one later.
-func (s *search) soonest(taken map[int]bool, size int64, owes map[*pace]int64) (best *remote, room, hope bool) {
+// likely to have sent size bytes from begin first, and counts it as being
+// read; whether the server has room for that now, beside what it owes the
+// download already; and, if there is none, whether there may be one later. A
+// server that was asked for them ahead comes first, and has room.
+func (s *search) soonest(taken map[int]bool, begin, size int64, owes map[*pace]int64) (best *remote, room, hope bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -218,8 +228,12 @@ func (s *search) soonest(taken map[int]bool, size int64, owes map[*pace]int64) (
 		}
 		known := heard(r.h.server)
 		trip, pace := known.Trip, s.g.pace(r.h.server)
-		after := pace.after(size, trip, most) + time.Duration(r.h.failures)*retryDelay
-		if r.share == nil {
+		promised := r.h.promised(r.n, begin, begin+size) != nil
+		after := time.Duration(r.h.failures) * retryDelay
+		if !promised {
+			after += pace.after(size, trip, most)
+		}
+		if r.share == nil && !promised {
 			after += trip
 		}
 		if pace.silent(known) {
@@ -228,7 +242,7 @@ func (s *search) soonest(taken map[int]bool, size int64, owes map[*pace]int64) (
 		// Low numbers are the file's own bytes and need no arithmetic.
 		if best == nil || after < least || after == least && r.n < best.n {
 			best, least = r, after
-			room = pace.room(size, owes[pace], trip, most)
+			room = promised || pace.room(size, owes[pace], trip, most)
 		}
 	}
 	if best != nil {
@@ -285,7 +299,7 @@ func (s *search) better(a, b *remote) bool {
 
 // expected guesses when a read from r would be done: after those that the
 // server is at, and one more if the share is yet to be opened. A small share
-// is there as a whole when it is open.
+// is there as a whole when it is open, or was asked for ahead.
 func (s *search) expected(r *remote) time.Duration {
 	h := r.h
 	pace := h.pace
@@ -294,14 +308,17 @@ func (s *search) expected(r *remote) time.Duration {
 	}
 	reads := h.inFlight + 1
 	switch {
+	case s.whole() && (r.opened != nil || s.comes(r)):
+		reads = 0
 	case r.opened == nil:
 		reads++
-	case s.whole():
-		reads = 0
 	}
 	// Paces within a factor of the trip's own scatter count as equal.
 	return time.Duration(reads) * pace.Round(untriedPace/4)
 }
+
+// comes reports whether r was asked for ahead as a whole. The caller holds mu.
+func (s *search) comes(r *remote) bool { return r.h.promised(r.n, 0, s.likelyShareSize()) != nil }
 
 // read notes the end of a read that took so long, with its outcome.
 func (s *search) read(r *remote, took time.Duration, err error, cancelled bool) {

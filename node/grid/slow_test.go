@@ -88,6 +88,31 @@ func TestRangeBringsOnlyItsSegments(t *testing.T) {
 	})
 }
 
+// What a download asks for ahead is a guess at how the file is cut. Where it
+// is cut as older files are, the bytes are of use all the same.
+func TestWrongGuessesWasteLittle(t *testing.T) {
+	for _, segment := range []int64{0, 128 << 10} {
+		synctest.Test(t, func(t *testing.T) {
+			g := nodetest.New(t, nodetest.Options{Clients: 2, Servers: 5, Needed: 3, Happy: 5, Total: 5, MaxSegmentSize: segment, Net: oniontest.Options{RTT: 500 * time.Millisecond}})
+			for _, size := range []int{1_000_000, 12_000_000} {
+				data := content(size)
+				cap, err := g.Clients[0].Put(t.Context(), data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before := g.Clients[1].Host.Counters().In
+				got, err := g.Clients[1].Get(t.Context(), cap)
+				if err != nil || !bytes.Equal(got, data) {
+					t.Fatalf("segments of %d: got %d bytes, %v", segment, len(got), err)
+				}
+				if in := g.Clients[1].Host.Counters().In - before; float64(in) > 1.1*float64(size)+100_000 {
+					t.Errorf("segments of %d: %d bytes came for %d", segment, in, size)
+				}
+			}
+		})
+	}
+}
+
 var errFull = errors.New("disk full")
 
 type failing struct{}

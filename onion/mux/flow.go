@@ -22,10 +22,10 @@ type flow struct {
 	moved int64     // bytes since then
 }
 
-// begin counts n bytes more.
-func (f *flow) begin(n int64, now time.Time) {
+// begin counts n bytes more. Of a flow that was idle nothing moves for a trip.
+func (f *flow) begin(n int64, now time.Time, trip time.Duration) {
 	if f.owed == 0 {
-		f.since, f.moved = now, 0
+		f.since, f.moved = now.Add(trip), 0
 	}
 	f.owed += n
 }

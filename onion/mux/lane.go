@@ -32,10 +32,10 @@ func (s *session) assign(t *ticket, now time.Time, trip time.Duration) {
 		s.due = now.Add(trip)
 	}
 	if t.up > 0 {
-		s.up.begin(t.up, now)
+		s.up.begin(t.up, now, trip)
 	}
 	if t.down > 0 {
-		s.down.begin(t.down, now)
+		s.down.begin(t.down, now, trip)
 	}
 	if t.up > 0 {
 		// An answer comes when all of it has been sent.

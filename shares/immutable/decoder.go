@@ -67,6 +67,18 @@ func (d *Decoder) NumSegments() int {
 	return 0
 }
 
+// LikelySegmentSize is SegmentSize, and before the first share has been opened
+// the likeliest guess at it.
+func (d *Decoder) LikelySegmentSize() int64 { return d.guesses()[0].segSize }
+
+// LikelyBlocks tells where in a share the blocks of count segments from
+// segment first on lie, if it is laid out as is likeliest. There must be such
+// segments at LikelySegmentSize.
+func (d *Decoder) LikelyBlocks(first, count int) (begin, end int64) {
+	s := d.guesses()[0].blocksSpan(first, count)
+	return s.offset, s.end()
+}
+
 func (d *Decoder) known() *file {
 	d.mu.Lock()
 	defer d.mu.Unlock()

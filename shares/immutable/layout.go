@@ -46,6 +46,11 @@ func layoutAt(g *geometry, version int, data int64) layout {
 	return l
 }
 
+// blocksAt is where the blocks of count segments from first on are.
+func (g *geometry) blocksAt(l layout, first, count int) span {
+	return span{l.data + int64(first)*g.blockSize, int64(count-1)*g.blockSize + g.blockSizeOf(first+count-1)}
+}
+
 // lengthSize is the size of the UEB's length.
 func (l layout) lengthSize() int64 {
 	if l.version == 1 {

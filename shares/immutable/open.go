@@ -111,6 +111,8 @@ func (d *Decoder) guesses() []guess {
 	return out
 }
 
+func (g guess) blocksSpan(first, count int) span { return g.geometry.blocksAt(g.layout, first, count) }
+
 // end is behind the longest UEB that there could be.
 func (g guess) end() int64 { return g.uebSpan().end() }
 

@@ -91,7 +91,7 @@ func (s *Share) Blocks(ctx context.Context, first, count int) ([][]byte, error) 
 	if first < 0 || count < 1 || count > f.segments-first {
 		return nil, fmt.Errorf("read blocks: no segments %d to %d among %d", first, first+count-1, f.segments)
 	}
-	data := span{s.layout.data + int64(first)*f.blockSize, int64(count-1)*f.blockSize + f.blockSizeOf(first+count-1)}
+	data := f.blocksAt(s.layout, first, count)
 	src := &source{reader: s.source.reader, held: append([]held(nil), s.source.held...)}
 	proofs := []*proof{
 		{leaves: s.blocks, tree: s.layout.blocks, name: "block"},
