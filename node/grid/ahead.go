@@ -9,9 +9,9 @@ import (
 	"lafs/shares/storage"
 )
 
-// aheadPatience is how much of a trip a server that was asked for parts ahead
-// has to answer, beyond the trip, before its parts are asked of others.
-const aheadPatience = 2
+// patienceAhead is how long a server has to say which shares it holds before
+// what it was asked for ahead is asked of others.
+func patienceAhead(trip time.Duration) time.Duration { return trip + trip/2 }
 
 // An ahead are the first parts of a download, asked of the servers that are
 // likely to hold shares together with the question which they hold: a
@@ -103,14 +103,16 @@ func (s *search) askAhead(offset, length int64) *ahead {
 		a.askSpans(able, offset, length)
 	}
 	if len(a.parts) == 0 {
+		if a.base != nil {
+			a.base.release()
+		}
 		return nil
 	}
 	for _, h := range able {
 		if h.ahead == nil {
 			continue
 		}
-		trip := heard(h.server).Trip
-		a.due = append(a.due, time.AfterFunc(trip+trip/aheadPatience, func() {
+		a.due = append(a.due, time.AfterFunc(patienceAhead(heard(h.server).Trip), func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			h.overdue = true
@@ -308,9 +310,16 @@ func (s *search) take(r *remote, begin, end int64) *part {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := r.h.promised(r.n, begin, end)
-	if p != nil {
-		p.flying, p.owed = true, 0
+	if p == nil {
+		return nil
 	}
+	pace, known := s.g.pace(r.h.server), heard(r.h.server)
+	if more := p.owed - (end - begin); more > 0 {
+		pace.drop(more, known.Trip)
+	} else if more < 0 {
+		pace.ask(-more, known)
+	}
+	p.flying, p.owed = true, 0
 	return p
 }
 

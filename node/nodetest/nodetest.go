@@ -37,6 +37,8 @@ type Options struct {
 	Needed, Happy, Total int
 	// MaxSegmentSize in bytes; 0 means 1 MiB.
 	MaxSegmentSize int64
+	// Memory of each client's transfers, in bytes; 0 means the default.
+	Memory int64
 	// Net says how the network behaves.
 	Net oniontest.Options
 	// Mux is the clients' pools' configuration.
@@ -126,7 +128,7 @@ func (g *Grid) newClient(name string, number int, opts Options) (*Client, error)
 		})
 	}
 	c.Grid, err = grid.New(grid.Config{
-		Needed: opts.Needed, Happy: opts.Happy, Total: opts.Total, MaxSegmentSize: opts.MaxSegmentSize,
+		Needed: opts.Needed, Happy: opts.Happy, Total: opts.Total, MaxSegmentSize: opts.MaxSegmentSize, Memory: opts.Memory,
 		Convergence: immutable.NewConvergenceSecret([]byte("a secret of all clients")),
 		LeaseSecret: grid.NewLeaseSecret([32]byte{byte(number)}),
 		Servers:     func() []grid.Server { return servers },
