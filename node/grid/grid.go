@@ -105,8 +105,8 @@ type Config struct {
 	// MaxSegmentSize is the largest segment in bytes; 0 means 1 MiB.
 	MaxSegmentSize int64
 	// Memory bounds what all transfers together hold of files, in bytes; 0
-	// means 48 MiB. One transfer holds up to a third, or half where it is
-	// alone.
+	// means 48 MiB. One transfer holds up to a third, and a little more where
+	// it is alone.
 	Memory int64
 	// Convergence makes equal files get equal caps; nil means a random key
 	// for every upload.
