@@ -43,7 +43,7 @@ func (e *Engine) CreateWith(ctx context.Context, opts CreateOptions, content fun
 	for range createTries {
 		key := opts.Key
 		if key == nil {
-			if key, err = mutable.GenerateKey(); err != nil {
+			if key, err = e.newKey(); err != nil {
 				return nil, &NotDoneError{err}
 			}
 		}

@@ -97,6 +97,7 @@ type Engine struct {
 	peers   map[string]*peer              // guarded by mu, and so is what they hold; by server id
 	objects map[caps.StorageIndex]*object // guarded by mu
 	cached  int64                         // guarded by mu; bytes of contents in objects
+	spares  spares                        // guarded by mu
 }
 
 // New returns an Engine that works with cfg. It does no I/O. Close it.

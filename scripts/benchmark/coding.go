@@ -33,12 +33,16 @@ func (b *bench) coding(context.Context) error {
 	if err != nil {
 		return err
 	}
-	var shares [][]byte
-	var read *immutable.Decoder
-	put, err := repeat(b.runs, func() (err error) {
-		shares, read, err = encode(data)
+	// An upload sends the blocks away as they come, and keeps none.
+	put, err := repeat(b.runs, func() error {
+		_, err := encode(data, func(int, []byte) {})
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	shares := make([][]byte, codedTotal)
+	read, err := encode(data, func(n int, part []byte) { shares[n] = append(shares[n], part...) })
 	if err != nil {
 		return err
 	}
@@ -92,48 +96,47 @@ func speeds(runs int) (sha, ctr float64, err error) {
 	return sha, ctr, err
 }
 
-// encode makes the key and the shares of a file.
-func encode(data []byte) ([][]byte, *immutable.Decoder, error) {
+// encode makes the key and the shares of a file, and hands out their parts in
+// order.
+func encode(data []byte, part func(n int, bytes []byte)) (*immutable.Decoder, error) {
 	p := immutable.Params{Needed: codedNeeded, Total: codedTotal}
 	keyer, err := immutable.NewKeyer(p, int64(len(data)), immutable.NewConvergenceSecret([]byte("of the benchmark")))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if _, err := keyer.Write(data); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	key, err := keyer.Key()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	e, err := immutable.NewEncoder(p, int64(len(data)), key)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	shares := make([][]byte, codedTotal)
-	for i := range shares {
-		shares[i] = append(make([]byte, 0, e.ShareSize()), e.Header()...)
+	for n := range codedTotal {
+		part(n, e.Header())
 	}
 	for len(data) > 0 {
-		n := min(e.SegmentSize(), int64(len(data)))
-		blocks, err := e.Encode(data[:n])
+		size := min(e.SegmentSize(), int64(len(data)))
+		blocks, err := e.Encode(data[:size])
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		for i, block := range blocks {
-			shares[i] = append(shares[i], block...)
+		for n, block := range blocks {
+			part(n, block)
 		}
-		data = data[n:]
+		data = data[size:]
 	}
 	tails, cap, err := e.Finish()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	for i, tail := range tails {
-		shares[i] = append(shares[i], tail...)
+	for n, tail := range tails {
+		part(n, tail)
 	}
-	d, err := immutable.NewDecoder(cap)
-	return shares, d, err
+	return immutable.NewDecoder(cap)
 }
 
 // memory is a share at hand.
@@ -158,25 +161,22 @@ func decode(d *immutable.Decoder, shares [][]byte) error {
 		}
 		opened[n] = s
 	}
+	// As a download does, several segments at once.
+	var segments errgroup.Group
+	segments.SetLimit(runtime.GOMAXPROCS(0))
 	for seg := range d.NumSegments() {
-		blocks := map[int][]byte{}
-		var group errgroup.Group
-		got := make([][][]byte, codedTotal)
-		for n, s := range opened {
-			group.Go(func() (err error) {
-				got[n], err = s.Blocks(ctx, seg, 1)
-				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
+		segments.Go(func() error {
+			blocks := map[int][]byte{}
+			for n, s := range opened {
+				got, err := s.Blocks(ctx, seg, 1)
+				if err != nil {
+					return err
+				}
+				blocks[n] = got[0]
+			}
+			_, err := d.DecodeSegment(seg, blocks)
 			return err
-		}
-		for n := range opened {
-			blocks[n] = got[n][0]
-		}
-		if _, err := d.DecodeSegment(seg, blocks); err != nil {
-			return err
-		}
+		})
 	}
-	return nil
+	return segments.Wait()
 }
