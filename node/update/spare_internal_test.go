@@ -25,5 +25,14 @@ func TestSpareKeys(t *testing.T) {
 		}
 		given[key] = true
 	}
+	// Nor where none follows it.
 	e.work.Wait()
+	e.closed = true
+	for range 2 {
+		key, err := e.newKey()
+		if err != nil || given[key] {
+			t.Errorf("of an engine that is closed: got %p, %v, given before: %v", key, err, given[key])
+		}
+		given[key] = true
+	}
 }
