@@ -1,6 +1,7 @@
 package grid
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -175,7 +176,7 @@ func (s *search) quickest(able []*holder, own map[*pace]int64, size int64) []*ho
 	if len(list) < s.cap.Needed {
 		return nil
 	}
-	slices.SortStableFunc(list, func(a, b candidate) int { return int(a.after - b.after) })
+	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.after, b.after) })
 	var out []*holder
 	for _, c := range list[:s.cap.Needed] {
 		out = append(out, c.h)

@@ -13,20 +13,25 @@ import (
 	"testing"
 )
 
-// listenAs listens on a loopback port as a socket of another user.
-func listenAs(t *testing.T, uid int) net.Listener {
-	t.Helper()
-	var l net.Listener
-	var err error
+// asUser runs f with the identity that another user's sockets have.
+func asUser(uid int, f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		// The thread ends with the goroutine, and with it its identity.
 		runtime.LockOSThread()
 		syscall.RawSyscall(syscall.SYS_SETFSUID, uintptr(uid), 0, 0)
-		l, err = net.Listen("tcp", "127.0.0.1:0")
+		f()
 	}()
 	<-done
+}
+
+// listenAs listens on a loopback port as a socket of another user.
+func listenAs(t *testing.T, uid int) net.Listener {
+	t.Helper()
+	var l net.Listener
+	var err error
+	asUser(uid, func() { l, err = net.Listen("tcp", "127.0.0.1:0") })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
-	"syscall"
 	"testing"
 
 	"lafs/onion"
@@ -17,15 +15,7 @@ func dialAs(t *testing.T, uid int, addr string) net.Conn {
 	t.Helper()
 	var c net.Conn
 	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		// The thread ends with the goroutine, and with it its identity.
-		runtime.LockOSThread()
-		syscall.RawSyscall(syscall.SYS_SETFSUID, uintptr(uid), 0, 0)
-		c, err = net.Dial("tcp", addr)
-	}()
-	<-done
+	asUser(uid, func() { c, err = net.Dial("tcp", addr) })
 	if err != nil {
 		t.Fatal(err)
 	}
