@@ -56,7 +56,7 @@ func (b *bench) faults(ctx context.Context) error {
 // disturb makes the first server stand still and the last carry so many bytes
 // a second, while f runs.
 func (b *bench) disturb(ctx context.Context, rate float64, f func() error) (err error) {
-	if err := b.network.Throttle(ctx, b.slow, int64(rate)); err != nil {
+	if err := b.network.Throttle(ctx, b.services[servers-1], int64(rate)); err != nil {
 		return fmt.Errorf("slow a server down: %w", err)
 	}
 	stalled := b.grid.Servers[0].Pid()
@@ -64,7 +64,7 @@ func (b *bench) disturb(ctx context.Context, rate float64, f func() error) (err 
 		// It has to go on even if the run has been interrupted.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		err = errors.Join(err, syscall.Kill(stalled, syscall.SIGCONT), b.network.Throttle(ctx, b.slow, 0))
+		err = errors.Join(err, syscall.Kill(stalled, syscall.SIGCONT), b.network.Throttle(ctx, b.services[servers-1], 0))
 	}()
 	if err := syscall.Kill(stalled, syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("stop a server: %w", err)

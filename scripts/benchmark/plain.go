@@ -26,8 +26,8 @@ type plain struct {
 	stop  func()
 }
 
-// startPlain publishes n services on the service tor.
-func startPlain(ctx context.Context, service, client onion.Network, n int) (*plain, error) {
+// startPlain publishes a service on each tor of services.
+func startPlain(ctx context.Context, services []onion.Network, client onion.Network) (*plain, error) {
 	p := &plain{client: client}
 	var listeners []net.Listener
 	var serving errgroup.Group
@@ -42,7 +42,7 @@ func startPlain(ctx context.Context, service, client onion.Network, n int) (*pla
 		}
 		serving.Wait()
 	}
-	for range n {
+	for _, service := range services {
 		key, err := onion.GenerateKey()
 		if err != nil {
 			return p, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"lafs/onion"
 	"lafs/onion/local"
 	"lafs/onion/tor"
 	"lafs/onion/tornet"
@@ -38,13 +39,12 @@ type bench struct {
 	dir     string
 	lafs    string // the program
 	network *tornet.Net
-	// slow carries the last server and nothing else, so that it alone can be
-	// slowed down.
-	slow   tornet.ClientTor
-	grid   *realgrid.Grid
-	plain  *plain
-	ours   *side
-	theirs *side // nil if there is none
+	// services are the servers' tors, one each, as theirs are.
+	services []tornet.ClientTor
+	grid     *realgrid.Grid
+	plain    *plain
+	ours     *side
+	theirs   *side // nil if there is none
 	// missing says why there is none.
 	missing string
 }
@@ -110,9 +110,9 @@ func (b *bench) runGrid(ctx context.Context) (err error) {
 	if b.lafs, err = realgrid.Build(ctx, b.dir); err != nil {
 		return err
 	}
-	tors := 3
+	tors := servers + 1
 	if program != "" {
-		tors = 5
+		tors++
 	}
 	b.say("starting a private Tor network, %v a link", b.delay)
 	b.network, err = tornet.Start(ctx, tornet.Config{Dir: filepath.Join(b.dir, "net"), Delay: b.delay, Clients: tors})
@@ -121,18 +121,18 @@ func (b *bench) runGrid(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.network.Close()) }()
 	clients := b.network.Clients()
-	b.slow = clients[2]
-	end, err := b.startPlain(ctx, clients[0], clients[1])
+	b.services = clients[:servers]
+	end, err := b.startPlain(ctx, clients[servers])
 	defer end()
 	if err != nil {
 		return err
 	}
-	if err := b.startOurs(ctx, clients[0], clients[1]); err != nil {
+	if err := b.startOurs(ctx, clients[servers]); err != nil {
 		return err
 	}
 	defer b.grid.Close()
 	if program != "" {
-		stop, err := b.startTheirs(ctx, program, clients[3], clients[4])
+		stop, err := b.startTheirs(ctx, program, clients[servers+1])
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (b *bench) findTahoe(ctx context.Context) string {
 }
 
 // startPlain publishes the plain services. end has to be called in any case.
-func (b *bench) startPlain(ctx context.Context, forServices, forClients tornet.ClientTor) (end func(), err error) {
+func (b *bench) startPlain(ctx context.Context, forClients tornet.ClientTor) (end func(), err error) {
 	var ends []func()
 	end = func() {
 		for _, f := range ends {
@@ -168,17 +168,21 @@ func (b *bench) startPlain(ctx context.Context, forServices, forClients tornet.C
 		}
 	}
 	b.say("publishing plain onion services")
-	service, err := b.attach(ctx, forServices, "tor-service")
-	if err != nil {
-		return end, err
+	var services []onion.Network
+	for i, t := range b.services {
+		service, err := b.attach(ctx, t, fmt.Sprintf("tor-service%d", i))
+		if err != nil {
+			return end, err
+		}
+		ends = append(ends, func() { service.Close() })
+		services = append(services, service)
 	}
-	ends = append(ends, func() { service.Close() })
 	client, err := b.attach(ctx, forClients, "tor-client")
 	if err != nil {
 		return end, err
 	}
-	b.plain, err = startPlain(ctx, service, client, servers)
-	ends = []func(){b.plain.stop, func() { client.Close() }, func() { service.Close() }}
+	b.plain, err = startPlain(ctx, services, client)
+	ends = append([]func(){b.plain.stop, func() { client.Close() }}, ends...)
 	if err != nil {
 		return end, err
 	}
@@ -194,11 +198,15 @@ func (b *bench) attach(ctx context.Context, t tornet.ClientTor, name string) (*t
 	return tor.Start(ctx, tor.Config{Mode: mode, DataDir: filepath.Join(b.dir, name)})
 }
 
-func (b *bench) startOurs(ctx context.Context, forServers, forClient tornet.ClientTor) (err error) {
+func (b *bench) startOurs(ctx context.Context, forClient tornet.ClientTor) (err error) {
 	b.say("starting an introducer, %d storage servers and a client of lafs", servers)
 	mode := func(t tornet.ClientTor) string { return "control=" + t.Control }
+	var modes []string
+	for _, t := range b.services {
+		modes = append(modes, mode(t))
+	}
 	b.grid, err = realgrid.Start(ctx, realgrid.Options{Dir: b.dir, Lafs: b.lafs, Servers: servers, Clients: 1,
-		ServiceTor: mode(forServers), LastServerTor: mode(b.slow), ClientTor: mode(forClient), Needed: needed, Happy: happy, Total: total})
+		ServiceTors: modes, ClientTor: mode(forClient), Needed: needed, Happy: happy, Total: total})
 	if err != nil {
 		return err
 	}
@@ -244,10 +252,14 @@ func (b *bench) measureTrip(ctx context.Context) error {
 const theirStart = 2 * time.Minute
 
 // startTheirs runs servers and a client of Tahoe-LAFS.
-func (b *bench) startTheirs(ctx context.Context, program string, forServers, forClient tornet.ClientTor) (stop func(), err error) {
+func (b *bench) startTheirs(ctx context.Context, program string, forClient tornet.ClientTor) (stop func(), err error) {
 	b.say("starting %d storage servers and a client of Tahoe-LAFS", servers)
+	var controls []string
+	for _, t := range b.services {
+		controls = append(controls, t.Control)
+	}
 	g, err := tahoe.StartGrid(ctx, tahoe.GridOptions{Program: program, Dir: filepath.Join(b.dir, "tahoe"), Servers: servers,
-		ServerControl: forServers.Control, Client: tahoe.ClientOptions{Control: forClient.Control, Socks: forClient.Socks,
+		ServerControls: controls, Client: tahoe.ClientOptions{Control: forClient.Control, Socks: forClient.Socks,
 			Foolscap: b.foolscap, Needed: needed, Happy: happy, Total: total}})
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ import (
 func (w *world) onOurs(ctx context.Context) error {
 	dir := filepath.Join(w.dir, "ours")
 	grid, err := realgrid.Start(ctx, realgrid.Options{Dir: dir, Lafs: w.lafs, Servers: servers, Clients: 1,
-		ServiceTor: "control=" + w.service.Control, ClientTor: "control=" + w.client.Control,
+		ServiceTors: []string{"control=" + w.service.Control}, ClientTor: "control=" + w.client.Control,
 		Needed: needed, Happy: happy, Total: total})
 	if err != nil {
 		return err

@@ -21,12 +21,10 @@ type Options struct {
 	Dir string
 	// Lafs is the program.
 	Lafs string
-	// ServiceTor and ClientTor are --tor modes: of the introducer and the
-	// servers, and of the clients.
-	ServiceTor, ClientTor string
-	// LastServerTor is the mode of the last server where it shall have a tor
-	// of its own; "" means ServiceTor.
-	LastServerTor        string
+	// ServiceTors are --tor modes of the servers, in turns; the introducer has
+	// the first. ClientTor is that of the clients.
+	ServiceTors          []string
+	ClientTor            string
 	Servers, Clients     int
 	Needed, Happy, Total int
 }
@@ -52,7 +50,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 // Start creates the nodes and runs them. On an error nothing runs.
 func Start(ctx context.Context, o Options) (*Grid, error) {
 	g := &Grid{Introducer: &Process{Dir: filepath.Join(o.Dir, "introducer"), lafs: o.Lafs}}
-	if _, err := runLafs(ctx, o.Lafs, g.Introducer.Dir, nil, "create-introducer", "--tor", o.ServiceTor); err != nil {
+	if _, err := runLafs(ctx, o.Lafs, g.Introducer.Dir, nil, "create-introducer", "--tor", o.ServiceTors[0]); err != nil {
 		return nil, err
 	}
 	forServers := filepath.Join(g.Introducer.Dir, "private", "introducer.furl")
@@ -60,10 +58,7 @@ func Start(ctx context.Context, o Options) (*Grid, error) {
 	shares := []string{"--shares-needed", strconv.Itoa(o.Needed), "--shares-happy", strconv.Itoa(o.Happy), "--shares-total", strconv.Itoa(o.Total)}
 	for i := range o.Servers {
 		p := &Process{Dir: filepath.Join(o.Dir, fmt.Sprintf("server%d", i)), lafs: o.Lafs}
-		tor := o.ServiceTor
-		if i == o.Servers-1 && o.LastServerTor != "" {
-			tor = o.LastServerTor
-		}
+		tor := o.ServiceTors[i%len(o.ServiceTors)]
 		if _, err := runLafs(ctx, o.Lafs, p.Dir, nil, "create-node", "--tor", tor,
 			"--nickname", fmt.Sprintf("server%d", i), "--introducer-file", forServers, "--webport", "none"); err != nil {
 			return nil, err

@@ -81,7 +81,7 @@ func start() (w *world, stop func(), err error) {
 	}
 	tors := w.net.Clients()
 	w.grid, err = realgrid.Start(ctx, realgrid.Options{Dir: w.dir, Lafs: w.lafs, Servers: 5, Clients: 4,
-		ServiceTor: "control=" + tors[0].Control, ClientTor: "control=" + tors[1].Control,
+		ServiceTors: []string{"control=" + tors[0].Control}, ClientTor: "control=" + tors[1].Control,
 		Needed: 3, Happy: 4, Total: 10})
 	return w, stop, err
 }

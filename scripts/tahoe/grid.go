@@ -18,8 +18,9 @@ type GridOptions struct {
 	// Program is tahoe (Find), Dir the directory to make.
 	Program, Dir string
 	Servers      int
-	// ServerControl is the control port of the tor that carries the servers.
-	ServerControl string
+	// ServerControls are the control ports of the tors that carry the servers,
+	// in turns.
+	ServerControls []string
 	// Client says what client; Program, Dir and Servers are filled in.
 	Client ClientOptions
 }
@@ -37,7 +38,7 @@ func StartGrid(ctx context.Context, o GridOptions) (*Grid, error) {
 
 func (g *Grid) start(ctx context.Context, o GridOptions) error {
 	for i := range o.Servers {
-		s, err := NewServer(ServerOptions{Program: o.Program, Dir: filepath.Join(o.Dir, fmt.Sprintf("server%d", i)), Control: o.ServerControl})
+		s, err := NewServer(ServerOptions{Program: o.Program, Dir: filepath.Join(o.Dir, fmt.Sprintf("server%d", i)), Control: o.ServerControls[i%len(o.ServerControls)]})
 		if err != nil {
 			return err
 		}
