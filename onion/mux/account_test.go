@@ -56,7 +56,7 @@ func TestBudgetReturnsToZero(t *testing.T) {
 
 // play is a client that does this and that and leaves in one way or another.
 func play(t *testing.T, rnd *rand.Rand, c net.Conn) {
-	cc := newCircuit(c)
+	cc := newCircuit(c, &beat{})
 	y, err := clientSession(cc, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -157,7 +157,8 @@ func TestSmallBesideBulk(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		began := time.Now()
 		w.mustFetch(mux.Small, "GET", "/x", "", "")
-		if took := time.Since(began); took != torLike.RTT {
+		// A trip, and what frames gather at both ends.
+		if took := time.Since(began); took > torLike.RTT+2*time.Millisecond {
 			t.Errorf("a small request took %v beside bulk, want a trip", took)
 		}
 		<-done

@@ -1,63 +1,18 @@
 package mux
 
-import (
-	"encoding/binary"
+import "github.com/libp2p/go-yamux/v4"
 
-	"github.com/libp2p/go-yamux/v4"
-)
-
-// The frame header of yamux, as far as counting needs it: version (1 byte),
-// type (1), flags (2), stream (4), length (4), big endian.
-const (
-	frameHeader   = 12
-	frameData     = 0
-	frameWindow   = 1
-	frameOpenFlag = 1
-)
-
-// A meter follows the frames that come on a circuit and counts what they
-// bring for each stream. It sees the bytes before yamux does, and judges
-// nothing: what is not allowed, yamux ends the session for. Only the
-// circuit's reader calls it.
-type meter struct {
-	holding *holding
-	header  [frameHeader]byte
-	have    int    // bytes of header
-	body    uint32 // bytes of a frame's body still to come
-}
-
-// see counts the bytes of p.
-func (m *meter) see(p []byte) {
-	for len(p) > 0 {
-		if m.body > 0 {
-			n := min(uint64(m.body), uint64(len(p)))
-			m.body -= uint32(n)
-			p = p[n:]
-			continue
-		}
-		n := copy(m.header[m.have:], p)
-		m.have += n
-		p = p[n:]
-		if m.have == frameHeader {
-			m.have = 0
-			m.frame()
-		}
-	}
-}
-
-func (m *meter) frame() {
-	kind, flags := m.header[1], binary.BigEndian.Uint16(m.header[2:])
-	id, length := binary.BigEndian.Uint32(m.header[4:]), binary.BigEndian.Uint32(m.header[8:])
-	if kind != frameData && kind != frameWindow {
+// count counts what frames bring for each stream.
+func (h *holding) count(f frame) {
+	if f.kind != frameData && f.kind != frameWindow {
 		return
 	}
-	if flags&frameOpenFlag != 0 {
-		m.holding.opens(id)
+	if f.flags&flagOpen != 0 {
+		h.opens(f.stream)
 	}
-	if kind == frameData {
-		m.body = length
+	if f.kind == frameData {
 		// A longer one than any window ends the session.
-		m.holding.arrives(id, min(int64(length), serverMaxWindow))
+		h.arrives(f.stream, min(int64(f.length), serverMaxWindow))
 	}
 }
 

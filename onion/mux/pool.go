@@ -14,6 +14,7 @@ type Pool struct {
 	nw  onion.Network
 	cfg Config
 
+	beat     *beat        // of all sessions
 	dialling atomic.Int64 // dials under way
 
 	ctx    context.Context // ends at Close; for dials, which serve many requests
@@ -40,7 +41,7 @@ func NewPool(nw onion.Network, cfg Config) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{nw: nw, cfg: cfg, peers: make(map[peerKey]*Peer), sessions: make(map[*session]struct{})}
+	p := &Pool{nw: nw, cfg: cfg, beat: &beat{gather: clientGather}, peers: make(map[peerKey]*Peer), sessions: make(map[*session]struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
 }

@@ -152,7 +152,7 @@ func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Resp
 		stop := context.AfterFunc(ctx, func() { req.Body.Close() })
 		defer stop()
 	}
-	resp, err = transport(st).RoundTrip(req)
+	resp, err = transport(st, req.Body != nil).RoundTrip(req)
 	if err != nil {
 		st.Close()
 		if ctx.Err() != nil {
@@ -174,16 +174,23 @@ func (rt *roundTripper) try(req *http.Request, repeatable bool) (resp *http.Resp
 	return resp, false, nil
 }
 
+// headOnly is the buffer of a request without a body, in bytes.
+const headOnly = 1 << 10
+
 // transport returns net/http's client side for one exchange on st. A negative
 // MaxIdleConnsPerHost closes the stream after it without the header that
 // DisableKeepAlives would send.
-func transport(st *clientStream) *http.Transport {
+func transport(st *clientStream, body bool) *http.Transport {
+	buffer := maxMessage
+	if !body {
+		buffer = headOnly
+	}
 	return &http.Transport{
 		DialContext:            func(context.Context, string, string) (net.Conn, error) { return st, nil },
 		DisableCompression:     true,
 		MaxIdleConnsPerHost:    -1,
 		MaxResponseHeaderBytes: maxAnswerHeader,
-		WriteBufferSize:        maxMessage,
+		WriteBufferSize:        buffer,
 	}
 }
 

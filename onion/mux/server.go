@@ -51,6 +51,8 @@ type server struct {
 	log  *slog.Logger
 	wg   sync.WaitGroup
 	all  *Budget
+	// beat and patient are of all sessions.
+	beat, patient *beat
 
 	mu       sync.Mutex
 	sessions map[*served]struct{} // guarded by mu
@@ -122,7 +124,7 @@ func newServer(h http.Handler, cfg ServerConfig) *server {
 	hs.SetKeepAlivesEnabled(false)
 	return &server{
 		http: hs,
-		log:  cfg.Log, all: cfg.Budget,
+		log:  cfg.Log, all: cfg.Budget, beat: &beat{gather: serverGather, apart: true}, patient: &beat{gather: othersGather, apart: true},
 		sessions: make(map[*served]struct{}),
 	}
 }
@@ -155,7 +157,9 @@ func (s *server) accept(ctx context.Context, l net.Listener) error {
 func (s *server) serve(c net.Conn, place *Place) error {
 	v := &served{srv: s, conn: c, place: place, room: make(chan struct{}, 1)}
 	v.holds = s.all.bytes.holder(v.cut)
-	y, err := serverSession(newCircuit(c), s.log, v.holds)
+	circuit := newCircuit(c, s.beat)
+	circuit.patient, circuit.more = s.patient, v.busy
+	y, err := serverSession(circuit, s.log, v.holds)
 	if err != nil {
 		return err
 	}
@@ -196,6 +200,13 @@ func (v *served) end() {
 	v.srv.mu.Lock()
 	delete(v.srv.sessions, v)
 	v.srv.mu.Unlock()
+}
+
+// busy reports whether there is more than one request to answer.
+func (v *served) busy() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.streams > 1
 }
 
 func (v *served) closeIdle() {

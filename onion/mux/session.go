@@ -13,7 +13,7 @@ const (
 	// writeTimeout is how long a circuit may take no byte before the session
 	// is given up: Tor stalls for tens of seconds and recovers.
 	writeTimeout = 2 * time.Minute
-	// maxMessage is the most that one stream sends before another's turn.
+	// maxMessage is how many bytes one stream sends before another's turn.
 	maxMessage = 16 << 10
 	// never is an interval that does not pass. yamux still measures the round
 	// trip once, when a session starts.
@@ -36,7 +36,7 @@ func yamuxConfig(log *slog.Logger) *yamux.Config {
 		MaxStreamWindowSize:     serverMaxWindow,
 		LogOutput:               logWriter{log},
 		ReadBufSize:             4096,
-		MaxMessageSize:          maxMessage,
+		MaxMessageSize:          frameHeader + maxMessage,
 	}
 }
 
@@ -46,6 +46,8 @@ func clientSession(c *circuit, log *slog.Logger) (*yamux.Session, error) {
 	cfg := yamuxConfig(log)
 	cfg.MaxIncomingStreams = 0
 	cfg.InitialStreamWindowSize, cfg.MaxStreamWindowSize = clientWindow, clientMaxWindow
+	c.ended = &endings{open: map[uint32]bool{}}
+	c.in.each = c.ended.came
 	return yamux.Client(c, cfg, nil)
 }
 
@@ -54,7 +56,7 @@ func clientSession(c *circuit, log *slog.Logger) (*yamux.Session, error) {
 func serverSession(c *circuit, log *slog.Logger, h *holding) (*yamux.Session, error) {
 	cfg := yamuxConfig(log)
 	cfg.MaxIncomingStreams = streamsPerSession
-	c.meter = &meter{holding: h}
+	c.in.each = h.count
 	return yamux.Server(c, cfg, h.span)
 }
 
