@@ -26,9 +26,13 @@ func newCut(segment int64, c *caps.CHKVerifier, offset, length int64) cut {
 func (c cut) count(first int) int { return min(c.perSpan, c.last-first+1) }
 
 // cost is the memory that a span takes: it is held once, as blocks or as
-// plaintext, with some blocks from servers asked as a reserve.
-func (c cut) cost() int64 { return c.segment * int64(c.perSpan) * 5 / 4 }
+// plaintext.
+func (c cut) cost() int64 { return c.segment * int64(c.perSpan) }
 
-// base is the memory without which a download does not begin: one span, and
-// what is decoded once more.
-func (c cut) base() int64 { return c.cost() + c.segment*int64(c.perSpan)*decodersAtOnce }
+// reserves is the memory for parts that are asked of further servers, those of
+// two spans.
+func (c cut) reserves() int64 { return 2 * c.cost() }
+
+// base is the memory without which a download does not begin: one span, what
+// is decoded once more, and reserves.
+func (c cut) base() int64 { return (1+decodersAtOnce)*c.cost() + c.reserves() }

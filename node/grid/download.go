@@ -39,6 +39,7 @@ type flight struct {
 	began  time.Time
 	expect time.Duration
 	late   bool
+	memory func() // gives back what a reserve takes; nil: it is the span's
 	cancel context.CancelFunc
 }
 
@@ -64,8 +65,10 @@ type download struct {
 	next     int // the first segment of the next span
 	ahead    *ahead
 	account  *account
-	base     *hold // of the span without a hold, and of decoding
+	base     *hold // of the span without a hold, of decoding and of reserves
+	room     int64 // for reserves
 	spans    []*span
+	unused   [][]byte // segments that were written
 	landings chan landing
 	flying   int
 	decoders chan struct{}
@@ -81,7 +84,7 @@ func (s *search) newDownload(ctx context.Context, offset, length int64, ahead *a
 		owes:     make(map[*pace]int64),
 		decoders: make(chan struct{}, decodersAtOnce),
 	}
-	d.next = d.first
+	d.next, d.room = d.first, d.reserves()
 	d.extra = length/4 + d.segment*int64(d.perSpan)
 	if ahead.fit(&d.cut) {
 		d.ahead, d.account, d.base, ahead.base = ahead, ahead.account, ahead.base, nil
@@ -119,6 +122,9 @@ func (d *download) run(ctx context.Context, w io.Writer, progress func(Progress)
 			}
 			if err != nil {
 				return err
+			}
+			if len(d.unused) < decodersAtOnce*d.perSpan {
+				d.unused = append(d.unused, sp.segments...)
 			}
 			done += n
 			progress(Progress{Phase: "receiving", Done: done, Total: d.length})
@@ -213,19 +219,40 @@ func (d *download) assign(ctx context.Context) (<-chan struct{}, error) {
 				d.s.undo(r)
 				break
 			}
+			var memory func()
 			if reserve {
-				d.extra -= sp.size
+				if memory = d.reserve(sp.size); memory == nil {
+					d.s.undo(r)
+					break
+				}
 			}
-			d.fly(ctx, sp, r, part)
+			d.fly(ctx, sp, r, part, memory)
 		}
 	}
 	return changed, nil
 }
 
-// fly asks for one share's part of a span, unless that was done ahead.
-func (d *download) fly(ctx context.Context, sp *span, r *remote, ahead *part) {
+// reserve takes memory for n bytes that are asked of one server more. The
+// result gives it back; nil: there is not enough.
+func (d *download) reserve(n int64) func() {
+	if d.room >= n {
+		d.room -= n
+		d.extra -= n
+		return func() { d.room += n }
+	}
+	h := d.account.tryTake(n, 1)
+	if h == nil {
+		return nil
+	}
+	d.extra -= n
+	return h.release
+}
+
+// fly asks for one share's part of a span, unless that was done ahead. memory
+// gives back what a reserve takes.
+func (d *download) fly(ctx context.Context, sp *span, r *remote, ahead *part, memory func()) {
 	h := heard(r.h.server)
-	f := &flight{sp: sp, r: r, pace: d.s.g.pace(r.h.server), trip: h.Trip}
+	f := &flight{sp: sp, r: r, pace: d.s.g.pace(r.h.server), trip: h.Trip, memory: memory}
 	if ahead != nil {
 		f.began, f.expect = ahead.asked, ahead.expect
 	} else {
@@ -250,11 +277,14 @@ func (d *download) fly(ctx context.Context, sp *span, r *remote, ahead *part) {
 	})
 }
 
-// drop ends what a flight's server owes.
+// drop ends what a flight's server owes, and what a reserve takes.
 func (d *download) drop(f *flight) {
 	f.pace.drop(f.sp.size, f.trip)
 	if d.owes[f.pace] -= f.sp.size; d.owes[f.pace] == 0 {
 		f.pace.leave()
+	}
+	if f.memory != nil {
+		f.memory()
 	}
 }
 
@@ -303,10 +333,12 @@ func (d *download) decode(sp *span) {
 	sp.decoding = true
 	d.s.spare(sp.begin, sp.begin+sp.size)
 	d.flying++
+	into := make([][]byte, sp.count)
+	d.unused = d.unused[copy(into, d.unused):]
 	d.working.Go(func() {
 		d.decoders <- struct{}{}
 		var err error
-		sp.segments, err = d.s.decode(sp.first, sp.count, sp.got)
+		sp.segments, err = d.s.decode(sp.first, sp.count, sp.got, into)
 		<-d.decoders
 		d.landings <- landing{sp: sp, err: err}
 	})

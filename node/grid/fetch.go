@@ -51,19 +51,18 @@ func (s *search) fetch(ctx context.Context, first, count int) ([][]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	return s.decode(first, count, got)
+	return s.decode(first, count, got, make([][]byte, count))
 }
 
 // decode makes the plaintext of count segments from first out of k shares'
-// blocks.
-func (s *search) decode(first, count int, got map[int][][]byte) (out [][]byte, err error) {
-	out = make([][]byte, count)
+// blocks. It may use the memory of out, which has a place for each.
+func (s *search) decode(first, count int, got map[int][][]byte, out [][]byte) (_ [][]byte, err error) {
 	for i := range out {
 		blocks := make(map[int][]byte, len(got))
 		for n, b := range got {
 			blocks[n] = b[i]
 		}
-		if out[i], err = s.dec.DecodeSegment(first+i, blocks); errors.Is(err, immutable.ErrCorrupt) {
+		if out[i], err = s.dec.DecodeSegmentInto(out[i], first+i, blocks); errors.Is(err, immutable.ErrCorrupt) {
 			return nil, ErrDamaged
 		} else if err != nil {
 			return nil, err

@@ -118,6 +118,12 @@ var errNotRead = errors.New("decode: no share has been asked for the blocks of t
 // all of which are proved, means that whoever made the shares made them
 // badly, and no other blocks will do.
 func (d *Decoder) DecodeSegment(seg int, blocks map[int][]byte) ([]byte, error) {
+	return d.DecodeSegmentInto(nil, seg, blocks)
+}
+
+// DecodeSegmentInto is DecodeSegment in the memory of into, where that is
+// enough, whatever it holds; none of the blocks may lie in it.
+func (d *Decoder) DecodeSegmentInto(into []byte, seg int, blocks map[int][]byte) ([]byte, error) {
 	f := d.known()
 	if f == nil {
 		return nil, errNotRead
@@ -129,7 +135,7 @@ func (d *Decoder) DecodeSegment(seg int, blocks map[int][]byte) ([]byte, error) 
 	if !ok {
 		return nil, errNotRead
 	}
-	padded, err := f.join(seg, blocks)
+	padded, err := f.join(into, seg, blocks)
 	if err != nil {
 		return nil, err
 	}
@@ -144,8 +150,8 @@ func (d *Decoder) DecodeSegment(seg int, blocks map[int][]byte) ([]byte, error) 
 }
 
 // join returns the k primary blocks of a segment side by side, in memory of
-// their own.
-func (f *file) join(seg int, blocks map[int][]byte) ([]byte, error) {
+// their own, or that of into.
+func (f *file) join(into []byte, seg int, blocks map[int][]byte) ([]byte, error) {
 	size := f.blockSizeOf(seg)
 	all := make([][]byte, f.total)
 	for n, b := range blocks {
@@ -154,7 +160,11 @@ func (f *file) join(seg int, blocks map[int][]byte) ([]byte, error) {
 		}
 		all[n] = b
 	}
-	padded := make([]byte, size*int64(f.needed))
+	whole := size * int64(f.needed)
+	if int64(cap(into)) < whole {
+		into = make([]byte, whole)
+	}
+	padded := into[:whole]
 	for i := range f.needed {
 		place := padded[int64(i)*size : int64(i+1)*size : int64(i+1)*size]
 		all[i] = place[:copy(place, all[i])]
