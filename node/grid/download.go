@@ -68,7 +68,7 @@ type download struct {
 	base     *hold // of the span without a hold, of decoding and of reserves
 	room     int64 // for reserves
 	spans    []*span
-	unused   [][]byte // segments that were written
+	unused   chan []byte // segments that were written
 	landings chan landing
 	flying   int
 	decoders chan struct{}
@@ -84,18 +84,22 @@ func (s *search) newDownload(ctx context.Context, offset, length int64, ahead *a
 		owes:     make(map[*pace]int64),
 		decoders: make(chan struct{}, decodersAtOnce),
 	}
-	d.next, d.room = d.first, d.reserves()
-	d.extra = length/4 + d.segment*int64(d.perSpan)
+	d.next = d.first
 	if ahead.fit(&d.cut) {
 		d.ahead, d.account, d.base, ahead.base = ahead, ahead.account, ahead.base, nil
-		return d, nil
+	} else {
+		// Nobody waits for memory while holding some.
+		ahead.end()
+		var err error
+		d.account = s.g.account()
+		if d.base, err = d.account.take(ctx, d.cut.base(), 1); err != nil {
+			return nil, err
+		}
 	}
-	// Nobody waits for memory while holding some.
-	ahead.end()
-	var err error
-	d.account = s.g.account()
-	d.base, err = d.account.take(ctx, d.cut.base(), 1)
-	return d, err
+	d.extra = length/4 + d.cost()
+	d.room = max(0, min(d.reserves(), d.base.n-(d.cut.base()-d.reserves())))
+	d.unused = make(chan []byte, d.perSpan)
+	return d, nil
 }
 
 // run writes the download to w.
@@ -123,8 +127,11 @@ func (d *download) run(ctx context.Context, w io.Writer, progress func(Progress)
 			if err != nil {
 				return err
 			}
-			if len(d.unused) < decodersAtOnce*d.perSpan {
-				d.unused = append(d.unused, sp.segments...)
+			for _, segment := range sp.segments {
+				select {
+				case d.unused <- segment:
+				default:
+				}
 			}
 			done += n
 			progress(Progress{Phase: "receiving", Done: done, Total: d.length})
@@ -213,18 +220,22 @@ func (d *download) assign(ctx context.Context) (<-chan struct{}, error) {
 				}
 				break
 			}
-			part := d.s.take(r, sp.begin, sp.begin+sp.size)
-			if !room || part == nil && !reserve && len(sp.got)+len(sp.flights)+d.s.awaited(sp.begin, sp.begin+sp.size) >= d.s.cap.Needed {
-				// What was asked for ahead is likely to come.
+			if !room {
 				d.s.undo(r)
 				break
 			}
 			var memory func()
 			if reserve {
-				if memory = d.reserve(sp.size); memory == nil {
+				if memory = d.reserve(sp.size, i == 0); memory == nil {
 					d.s.undo(r)
 					break
 				}
+			}
+			part := d.s.take(r, sp.begin, sp.begin+sp.size)
+			if part == nil && !reserve && len(sp.got)+len(sp.flights)+d.s.awaited(sp.begin, sp.begin+sp.size) >= d.s.cap.Needed {
+				// What was asked for ahead is likely to come.
+				d.s.undo(r)
+				break
 			}
 			d.fly(ctx, sp, r, part, memory)
 		}
@@ -233,19 +244,21 @@ func (d *download) assign(ctx context.Context) (<-chan struct{}, error) {
 }
 
 // reserve takes memory for n bytes that are asked of one server more. The
-// result gives it back; nil: there is not enough.
-func (d *download) reserve(n int64) func() {
+// result gives it back; nil: there is not enough. A reserve for the first span,
+// which all others wait for, is had without: those before it may hang.
+func (d *download) reserve(n int64, first bool) (giveBack func()) {
 	if d.room >= n {
 		d.room -= n
-		d.extra -= n
-		return func() { d.room += n }
-	}
-	h := d.account.tryTake(n, 1)
-	if h == nil {
+		giveBack = func() { d.room += n }
+	} else if h := d.account.tryTake(n, 1); h != nil {
+		giveBack = h.release
+	} else if first {
+		giveBack = func() {}
+	} else {
 		return nil
 	}
 	d.extra -= n
-	return h.release
+	return giveBack
 }
 
 // fly asks for one share's part of a span, unless that was done ahead. memory
@@ -275,6 +288,20 @@ func (d *download) fly(ctx context.Context, sp *span, r *remote, ahead *part, me
 		}
 		d.landings <- landing{f: f, blocks: blocks, took: time.Since(f.began), err: err}
 	})
+}
+
+// stay leaves the memory of a reserve that has come to a flight for which it
+// came: its blocks take the span's now, and that flight still has a buffer.
+func (f *flight) stay() {
+	if f.memory == nil {
+		return
+	}
+	for _, other := range f.sp.flights {
+		if other.memory == nil {
+			other.memory, f.memory = f.memory, nil
+			return
+		}
+	}
 }
 
 // drop ends what a flight's server owes, and what a reserve takes.
@@ -308,6 +335,9 @@ func (d *download) land(ctx context.Context, l landing) error {
 	if l.f.late {
 		sp.late--
 	}
+	if l.err == nil && !sp.decoding {
+		l.f.stay()
+	}
 	d.drop(l.f)
 	d.s.read(l.f.r, l.took, l.err, ctx.Err() != nil || sp.decoding)
 	switch {
@@ -333,10 +363,15 @@ func (d *download) decode(sp *span) {
 	sp.decoding = true
 	d.s.spare(sp.begin, sp.begin+sp.size)
 	d.flying++
-	into := make([][]byte, sp.count)
-	d.unused = d.unused[copy(into, d.unused):]
 	d.working.Go(func() {
 		d.decoders <- struct{}{}
+		into := make([][]byte, sp.count)
+		for i := range into {
+			select {
+			case into[i] = <-d.unused:
+			default:
+			}
+		}
 		var err error
 		sp.segments, err = d.s.decode(sp.first, sp.count, sp.got, into)
 		<-d.decoders

@@ -45,6 +45,9 @@ func (b *beat) strike() {
 	b.waiting = nil
 	b.mu.Unlock()
 	for _, c := range all {
+		if c.stays(b) {
+			continue
+		}
 		if b.apart || !c.leave(true) {
 			go c.leave(false)
 		}

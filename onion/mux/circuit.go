@@ -2,6 +2,7 @@ package mux
 
 import (
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -12,8 +13,8 @@ import (
 )
 
 const (
-	// lateAfter is how long a frame that nobody waits for stays behind, for
-	// want of another to go with.
+	// lateAfter is how long a frame that nobody waits for stays behind at the
+	// least, and twice as long at most, for want of another to go with.
 	lateAfter = time.Second
 	// briefly bounds a write that others wait behind.
 	briefly = 5 * time.Millisecond
@@ -150,7 +151,7 @@ func (c *circuit) Write(p []byte) (int, error) {
 	case !f.late():
 		c.addLocked(c.beat)
 	case c.leaving == nil && c.late == nil:
-		c.late = time.AfterFunc(lateAfter, c.hasten)
+		c.late = time.AfterFunc(lateAfter+rand.N(lateAfter), c.hasten)
 	}
 	return len(p), nil
 }
@@ -169,6 +170,20 @@ func (c *circuit) addLocked(b *beat) {
 		c.leaving = b
 		b.add(c)
 	}
+}
+
+// stays reports whether what has gathered is not to leave with beat b: there are
+// other answers to come after all, for which it waits.
+func (c *circuit) stays(b *beat) bool {
+	if c.more == nil || b == c.patient || !c.more() || !c.tryLock() {
+		return false
+	}
+	defer c.unlock()
+	if c.leaving == b {
+		c.leaving = c.patient
+		c.patient.add(c)
+	}
+	return true
 }
 
 // leave sends what has gathered. Where brief, it gives up after a moment and

@@ -122,12 +122,16 @@ func TestFramesLeaveTogether(t *testing.T) {
 		if n := len(w.noted()); n != 1 {
 			t.Errorf("%d writes, want none after it", n)
 		}
-		end := aFrame(frameWindow, flagEnd, 1, "")
-		c.Write(end)
-		time.Sleep(lateAfter + clientGather)
-		synctest.Wait()
-		if got := w.noted(); len(got) != 2 || !bytes.Equal(got[1], end) {
-			t.Errorf("got %q, want the end to leave after a while", got)
+		for i, tt := range []struct {
+			frame []byte
+			after time.Duration
+		}{{aFrame(frameWindow, flagOpened, 1, ""), 2 * lateAfter}, {aFrame(frameWindow, flagEnd, 1, ""), 0}} {
+			c.Write(tt.frame)
+			time.Sleep(tt.after + clientGather)
+			synctest.Wait()
+			if got := w.noted(); len(got) != 2+i || !bytes.Equal(got[1+i], tt.frame) {
+				t.Errorf("got %q, want %q to leave after %v", got, tt.frame, tt.after)
+			}
 		}
 	})
 }

@@ -38,10 +38,9 @@ func frameOf(p []byte) frame {
 }
 
 // late reports whether nobody waits for a frame: it says that a stream begins,
-// which its first data follow; or that it began or ended, which an answer
-// shows as well.
+// which its first data follow, or that it began, which an answer shows as well.
 func (f frame) late() bool {
-	return f.kind == frameWindow && f.flags != 0 && f.flags&flagReset == 0
+	return f.kind == frameWindow && f.flags&(flagOpen|flagOpened) != 0 && f.flags&(flagEnd|flagReset) == 0
 }
 
 // A frames follows the frames that come on a circuit, before yamux sees them,

@@ -199,7 +199,7 @@ func (ln *lane) dialLocked() (*dial, error) {
 	}
 	ctx, cancel := context.WithTimeout(ln.peer.pool.ctx, dialTimeout)
 	d := &dial{done: make(chan struct{}), cancel: cancel, front: onion.NewEarly()}
-	s, err := newSession(d.front, ln.peer.pool)
+	s, err := newSession(d.front, ln.peer)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -262,9 +262,9 @@ func (ln *lane) run(ctx context.Context, d *dial, s *session) {
 }
 
 // newSession starts a session on a stream that is yet to be dialled.
-func newSession(front *onion.Early, p *Pool) (*session, error) {
-	circuit := newCircuit(front, p.beat)
-	y, err := clientSession(circuit, p.cfg.Log)
+func newSession(front *onion.Early, pe *Peer) (*session, error) {
+	circuit := newCircuit(front, pe.beat)
+	y, err := clientSession(circuit, pe.pool.cfg.Log)
 	if err != nil {
 		front.Close()
 		return nil, fmt.Errorf("start session: %w", err)

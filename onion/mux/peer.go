@@ -13,6 +13,7 @@ import (
 type Peer struct {
 	pool *Pool
 	addr onion.Addr
+	beat *beat // of all sessions of its group
 
 	mu       sync.Mutex // guards the lanes' fields too, and the sessions'
 	small    *lane
@@ -28,8 +29,8 @@ type Peer struct {
 	up       bool          // a lane had a session when last looked at
 }
 
-func newPeer(p *Pool, a onion.Addr) *Peer {
-	pe := &Peer{pool: p, addr: a}
+func newPeer(p *Pool, a onion.Addr, b *beat) *Peer {
+	pe := &Peer{pool: p, addr: a, beat: b}
 	pe.small = newLane(pe)
 	return pe
 }

@@ -14,7 +14,6 @@ type Pool struct {
 	nw  onion.Network
 	cfg Config
 
-	beat     *beat        // of all sessions
 	dialling atomic.Int64 // dials under way
 
 	ctx    context.Context // ends at Close; for dials, which serve many requests
@@ -41,7 +40,7 @@ func NewPool(nw onion.Network, cfg Config) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{nw: nw, cfg: cfg, beat: &beat{gather: clientGather}, peers: make(map[peerKey]*Peer), sessions: make(map[*session]struct{})}
+	p := &Pool{nw: nw, cfg: cfg, peers: make(map[peerKey]*Peer), sessions: make(map[*session]struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p, nil
 }
@@ -55,10 +54,21 @@ func (p *Pool) Peer(a onion.Addr, group string) *Peer {
 	k := peerKey{a, group}
 	pe := p.peers[k]
 	if pe == nil {
-		pe = newPeer(p, a)
+		pe = newPeer(p, a, p.beatLocked(group))
 		p.peers[k] = pe
 	}
 	return pe
+}
+
+// beatLocked returns the beat of a group's sessions: what leaves at one time
+// must not tell that two groups have one client.
+func (p *Pool) beatLocked(group string) *beat {
+	for k, pe := range p.peers {
+		if k.group == group {
+			return pe.beat
+		}
+	}
+	return &beat{gather: clientGather}
 }
 
 // Forget makes the pool keep nothing of pe, for a peer that is not asked any

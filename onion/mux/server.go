@@ -72,6 +72,7 @@ type served struct {
 
 	mu      sync.Mutex
 	streams int         // guarded by mu; accepted and not closed
+	silent  int         // guarded by mu; of these, those that have no answer yet
 	idle    *time.Timer // guarded by mu
 }
 
@@ -202,11 +203,18 @@ func (v *served) end() {
 	v.srv.mu.Unlock()
 }
 
-// busy reports whether there is more than one request to answer.
+// busy reports whether an answer has yet to begin.
 func (v *served) busy() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.streams > 1
+	return v.silent > 0
+}
+
+// begun notes that an answer begins, or that none will.
+func (v *served) begun() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.silent--
 }
 
 func (v *served) closeIdle() {
@@ -231,6 +239,7 @@ func (v *served) Accept() (net.Conn, error) {
 		}
 		v.mu.Lock()
 		v.streams++
+		v.silent++
 		v.idle.Stop()
 		v.mu.Unlock()
 		v.srv.wg.Add(1)

@@ -43,7 +43,8 @@ const writeStall = 2 * time.Minute
 // fails after a while.
 type serverStream struct {
 	*yamux.Stream
-	gate    gate // net/http writes from one goroutine at a time
+	gate    gate      // net/http writes from one goroutine at a time
+	begun   sync.Once // the answer
 	once    sync.Once
 	session *served
 	account *account // nil if the stream ended before it was accepted
@@ -70,6 +71,7 @@ func (s *serverStream) Write(p []byte) (int, error) {
 }
 
 func (s *serverStream) write(p []byte) (int, error) {
+	s.begun.Do(s.session.begun)
 	n := 0
 	for n < len(p) {
 		s.Stream.SetWriteDeadline(time.Now().Add(writeStall))
@@ -85,6 +87,7 @@ func (s *serverStream) write(p []byte) (int, error) {
 // Close ends the stream behind what was written. net/http calls it once the
 // exchange is over, and again when the server closes.
 func (s *serverStream) Close() error {
+	s.begun.Do(s.session.begun)
 	err := s.Stream.Close()
 	s.once.Do(func() {
 		s.account.leave()
