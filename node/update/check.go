@@ -110,7 +110,7 @@ func (e *Engine) survey(ctx context.Context, o *object) *view {
 	if l != nil {
 		servers = e.servers(l)
 	}
-	v := e.follow(ctx, o, nil, l, servers, len(servers)/2+1, len(servers), func(*view) bool { return false })
+	v := e.follow(ctx, o, nil, l, servers, firstFetch, len(servers)/2+1, len(servers), func(*view) bool { return false })
 	for _, s := range v.servers {
 		if !slices.ContainsFunc(v.all, func(a *answer) bool { return a.server.ID == s.ID }) {
 			v.all = append(v.all, &answer{server: s, err: storage.ErrUnreachable})

@@ -18,6 +18,14 @@ import (
 // objects take one trip.
 const firstFetch = 32 << 10
 
+// glance is how much of a share a reading brings that is likely to find what
+// the engine has seen chosen less than freshFor ago: what proves its name, and
+// not the content, which is here. Else that takes one trip more.
+const (
+	glance   = 1 << 10
+	freshFor = 30 * time.Second
+)
+
 const (
 	// maxWhole bounds a content that is written, or read, whole: what its
 	// owner signed may be of any size.

@@ -70,7 +70,7 @@ func (e *Engine) create(ctx context.Context, key *mutable.Key, format mutable.Fo
 	w := key.WriteCap(format)
 	o := e.object(w.ReadOnly().(*caps.MutableReader))
 	if !isNew {
-		if v := e.look(ctx, o, nil); v.layout != nil || !v.foreign.IsZero() {
+		if v := e.look(ctx, o, nil, firstFetch); v.layout != nil || !v.foreign.IsZero() {
 			return nil, &NotDoneError{ErrExists}
 		} else if err := e.absent(v); err == nil {
 			return nil, &NotDoneError{v.reason()}

@@ -29,7 +29,8 @@ type object struct {
 	newest *version
 	ballot agree.Ballot
 	sure   bool
-	held   int64 // guarded by the engine's mu; bytes of content remembered
+	at     time.Time // when newest was seen to be chosen; guarded by mu
+	held   int64     // guarded by the engine's mu; bytes of content remembered
 
 	queue   []*change // guarded by mu; what waits for the next version
 	running bool      // guarded by mu
@@ -77,7 +78,7 @@ func (e *Engine) remember(o *object, v *version, ballot agree.Ballot, sure bool)
 	}
 	kept := *v
 	kept.shares = nil
-	o.seq, o.newest, o.ballot, o.sure = v.id.Seq, &kept, ballot, sure
+	o.seq, o.newest, o.ballot, o.sure, o.at = v.id.Seq, &kept, ballot, sure, time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.cached += int64(len(v.data)) - o.held
@@ -86,6 +87,16 @@ func (e *Engine) remember(o *object, v *version, ballot agree.Ballot, sure bool)
 		e.cached -= o.held
 		o.held, o.newest, o.sure = 0, nil, false
 	}
+}
+
+// fetch is how much of each share a reading asks for.
+func (o *object) fetch() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.newest == nil || o.newest.partial || o.key == nil || o.format != mutable.SDMF || time.Since(o.at) > freshFor {
+		return firstFetch
+	}
+	return glance
 }
 
 // remembered returns a version if its content is here.

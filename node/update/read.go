@@ -157,7 +157,11 @@ func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version,
 	o := e.object(r)
 	for try := range readTries {
 		start := time.Now()
-		v := e.look(ctx, o, nil)
+		fetch := int64(firstFetch)
+		if try == 0 {
+			fetch = o.fetch()
+		}
+		v := e.look(ctx, o, nil, fetch)
 		switch {
 		case ctx.Err() != nil:
 			return nil, 0, errors.Join(e.closedOr(ctx.Err()), v.reason())
@@ -245,8 +249,9 @@ func (e *Engine) wait(ctx context.Context, try int, round time.Duration) bool {
 // look asks all servers for the object's state and the beginnings of its
 // shares. w, if not nil, is the right to read them at one moment on servers
 // that speak only Tahoe-LAFS's protocol; such a server learns from it that a
-// writer reads, so it is given where a write will follow.
-func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter) *view {
+// writer reads, so it is given where a write will follow. fetch is how much of
+// each share is to come.
+func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter, fetch int64) *view {
 	l := o.place()
 	// What is chosen while the servers are asked need not be in their answers.
 	oldest := o.oldest()
@@ -258,7 +263,7 @@ func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter) *vi
 		servers = e.candidates(o.si)
 		least = len(servers)/2 + 1
 	}
-	v := e.follow(ctx, o, w, l, servers, least, hope, func(v *view) bool {
+	v := e.follow(ctx, o, w, l, servers, fetch, least, hope, func(v *view) bool {
 		return v.settled() && v.newest() >= oldest && v.foreignDone()
 	})
 	if v.layout == nil {
@@ -274,8 +279,9 @@ func (e *Engine) look(ctx context.Context, o *object, w *caps.MutableWriter) *vi
 }
 
 // follow reads from servers, and then, as long as that is not enough, from
-// those of the newer placement lists that they tell of. w is that of look.
-func (e *Engine) follow(ctx context.Context, o *object, w *caps.MutableWriter, l *layout, servers []grid.Server, least, hope int, enough func(*view) bool) *view {
+// those of the newer placement lists that they tell of. w and fetch are those of
+// look.
+func (e *Engine) follow(ctx context.Context, o *object, w *caps.MutableWriter, l *layout, servers []grid.Server, fetch int64, least, hope int, enough func(*view) bool) *view {
 	var answers []*answer
 	var v *view
 	var asked []grid.Server
@@ -283,7 +289,7 @@ func (e *Engine) follow(ctx context.Context, o *object, w *caps.MutableWriter, l
 		asked = append(asked, servers...)
 		more := e.ask(ctx, round{si: o.si, servers: servers, least: min(least, len(servers)), hope: min(hope, len(servers)),
 			request: func(i int) storage.SlotRequest {
-				read := storage.SlotRequest{Message: agree.Read{}, Fetch: firstFetch}
+				read := storage.SlotRequest{Message: agree.Read{}, Fetch: fetch}
 				if w != nil {
 					read.Enabler, read.Lease = enabler(w, servers[i]), e.cfg.LeaseSecret.Lease(o.si, servers[i].TubID)
 				}

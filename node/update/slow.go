@@ -15,7 +15,7 @@ func (op *operation) slow(ctx context.Context) {
 	// What was known, if anything, is not the newest any more.
 	op.contended = op.contended || op.tries > 0
 	start := time.Now()
-	v := op.e.look(ctx, op.o, op.w)
+	v := op.e.look(ctx, op.o, op.w, firstFetch)
 	op.round = time.Since(start)
 	op.noticed(v.answers)
 	for _, p := range v.parts {
