@@ -131,8 +131,8 @@ func TestMemoryOfRepair(t *testing.T) {
 	checkPeak(t, heap, rss)
 }
 
-// asANode has the collector work as it does in a node, of which this process
-// has several.
+// asANode sets the limit that cmd/lafs sets for a node (memoryLimit), of which
+// this process has several.
 func asANode(t *testing.T) {
 	before := debug.SetMemoryLimit(100 << 20)
 	t.Cleanup(func() { debug.SetMemoryLimit(before) })

@@ -43,6 +43,14 @@ func TestReadingWhatWasJustWritten(t *testing.T) {
 			}
 		}
 		read("just written", 1, 5_000, 30_000)
+		if took := g.net.Trips(func() {
+			got, size, err := a.ReadRange(t.Context(), w, 29_995, 100)
+			if err != nil || size != 30_001 || string(got) != want[29_995:] {
+				t.Errorf("a range: %q of %d bytes, %v", got, size, err)
+			}
+		}); took != 1 {
+			t.Errorf("a range took %d trips", took)
+		}
 		if err := b.Modify(t.Context(), w, add("y")); err != nil {
 			t.Fatal(err)
 		}
