@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 func contentOf(si caps.StorageIndex, n storage.ShareNumber) []byte {
 	seed := sha256.Sum256(append(si[:], byte(n)))
 	rng := rand.NewChaCha8(seed)
-	data := make([]byte, 1+binary.BigEndian.Uint16(seed[:]))
+	data := make([]byte, 1+int(binary.BigEndian.Uint16(seed[:])))
 	rng.Read(data)
 	return data
 }
