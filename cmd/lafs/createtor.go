@@ -63,6 +63,9 @@ func (a *app) chooseTor(cmd *cobra.Command, o *createOptions) error {
 	if port, _ := cmd.Flags().GetString("tor-control-port"); port != "" && o.TorMode == "" {
 		o.TorMode = "control=" + port
 	}
+	if o.TorMode == "" && o.TorExecutable == "" && o.TorFragment == "" {
+		o.TorMode = defaultTorMode()
+	}
 	return checkTorMode(o.TorMode)
 }
 

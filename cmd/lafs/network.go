@@ -42,6 +42,9 @@ func startTor(ctx context.Context, cfg node.TorConfig, dir string, log *slog.Log
 	return t, nil
 }
 
+// defaultTorMode is the mode of a node for which none was asked.
+func defaultTorMode() string { return tor.DefaultMode().String() }
+
 // checkTorMode refuses a mode that is none, before a directory is made.
 func checkTorMode(mode string) error {
 	if mode == "" {

@@ -3,6 +3,7 @@ package tor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 )
@@ -53,13 +54,28 @@ func TestSocksOnlySaysWhyNot(t *testing.T) {
 	}
 }
 
-func TestWhonixLaunchesNothing(t *testing.T) {
+// Where only the system's Tor reaches the network, a new node uses it, and
+// none is launched beside it.
+func TestWhonixAndTailsLaunchNothing(t *testing.T) {
 	dead := func(string) string { return "" }
-	for _, k := range []kind{launch, auto} {
-		n := newTor(Config{Mode: Mode{kind: k}, Executable: "/bin/true"})
-		_, _, err := n.launchOwn(t.Context(), environment{whonix: true, get: dead})
-		if !errors.Is(err, errWhonix) {
-			t.Errorf("launch: got %v, want errWhonix", err)
+	for _, tt := range []struct {
+		name string
+		env  environment
+		mode string
+		want error
+	}{
+		{"whonix", environment{whonix: true, get: dead}, "system", errWhonix},
+		{"tails", environment{tails: true, get: dead}, "system", errTails},
+		{"elsewhere", environment{get: dead}, "launch", fs.ErrNotExist},
+	} {
+		if got := tt.env.defaultMode().String(); got != tt.mode {
+			t.Errorf("%s: the default is %s, want %s", tt.name, got, tt.mode)
+		}
+		for _, k := range []kind{launch, auto} {
+			n := newTor(Config{Mode: Mode{kind: k}, Executable: "/nonexistent/tor"})
+			if _, _, err := n.launchOwn(t.Context(), tt.env); !errors.Is(err, tt.want) {
+				t.Errorf("%s: launch: got %v, want %v", tt.name, err, tt.want)
+			}
 		}
 	}
 }

@@ -47,11 +47,17 @@ func opened(ctx context.Context, from source) (source, *session, error) {
 	return from, s, nil
 }
 
-var errWhonix = errors.New("on Whonix Tor runs on the gateway, and a second one inside would be Tor over Tor: use --tor system")
+var (
+	errWhonix = errors.New("on Whonix Tor runs on the gateway, and a second one inside would be Tor over Tor: use --tor system, or mode = system in tahoe.cfg")
+	errTails  = errors.New("on Tails no Tor but the system's reaches the network: use --tor system, or mode = system in tahoe.cfg")
+)
 
 func (t *Tor) launchOwn(ctx context.Context, env environment) (source, *session, error) {
-	if env.whonix {
+	switch {
+	case env.whonix:
 		return nil, nil, errWhonix
+	case env.tails:
+		return nil, nil, errTails
 	}
 	own, err := newOwnTor(t)
 	if err != nil {

@@ -75,26 +75,16 @@ func (m Mode) String() string {
 // an introducer. With auto that shows only when Tor was found.
 func (m Mode) CanPublish() bool { return m.kind != socks }
 
-// Help is the text on the modes for the command line's help.
-const Help = `Everything lafs sends goes through Tor. There is no mode without it.
+// DefaultMode is the mode for a new node on this machine: launch, but system
+// on Tails and Whonix, where no other Tor reaches the network.
+func DefaultMode() Mode { return readEnvironment().defaultMode() }
 
-  launch         start a tor of our own, and stop it with us (the default).
-                 Serves every role: client, storage server, introducer.
-                 Needs the program tor; not on Whonix, which has its own.
-  system         use the tor that runs on this machine, found at its usual
-                 places and verified by its cookie. Every role, where its
-                 control port lets us in; else clients only.
-  control=ADDR   use the tor whose control port is at ADDR. Every role.
-                 What you name is trusted with the keys of your services.
-  socks=ADDR     use the SOCKS port of a tor at ADDR. Clients only: nothing
-                 can be published through it.
-  auto           what the environment names (TOR_CONTROL_IPC_PATH,
-                 TOR_CONTROL_HOST and _PORT, TOR_SOCKS_IPC_PATH,
-                 TOR_SOCKS_HOST and _PORT), else a verified system tor, else
-                 a tor of our own.
-
-ADDR is unix:/path, 127.0.0.1:PORT or [::1]:PORT.
-`
+func (e environment) defaultMode() Mode {
+	if e.filtered() {
+		return Mode{kind: system}
+	}
+	return Mode{kind: launch}
+}
 
 // clip shortens what a user typed before it is quoted in an error.
 func clip(s string) string {

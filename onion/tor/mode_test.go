@@ -56,14 +56,6 @@ func TestParseMode(t *testing.T) {
 	}
 }
 
-func TestHelpNamesEveryMode(t *testing.T) {
-	for _, word := range []string{"launch", "system", "control=ADDR", "socks=ADDR", "auto", "no mode without", "Clients only"} {
-		if !strings.Contains(tor.Help, word) {
-			t.Errorf("Help: %q is missing", word)
-		}
-	}
-}
-
 func FuzzParseMode(f *testing.F) {
 	for _, s := range []string{"launch", "auto", "control=unix:/run/tor/control", "socks=127.0.0.1:9050", "control=[::1]:1", "socks=1.2.3.4:5"} {
 		f.Add(s)
