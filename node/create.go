@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -79,6 +80,8 @@ func refuseUsed(d Dir) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("look at node directory: %w", err)
+	case slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == filepath.Base(d.ConfigFile()) }):
+		return fmt.Errorf("there is a node in %s already; start that one, or name another directory", d)
 	case len(entries) > 0:
 		return fmt.Errorf("the directory %s is not empty: name one that is, or one that does not exist", d)
 	}

@@ -106,7 +106,7 @@ func TestCreate(t *testing.T) {
 			if !strings.HasPrefix(read(t, dir, "private/node.privkey"), "priv-v0-") || len(read(t, dir, "node.pubkey")) != len("pub-v0-")+52 {
 				t.Error("the node key has another shape than Tahoe-LAFS's")
 			}
-			if _, err := node.Create(dir, tt.opts); err == nil || !strings.Contains(err.Error(), "not empty") {
+			if _, err := node.Create(dir, tt.opts); err == nil || !strings.Contains(err.Error(), "there is a node in") {
 				t.Errorf("Create again: got %v, want a refusal", err)
 			}
 			for range 2 {

@@ -201,8 +201,11 @@ func (c *client) introducerStatus() []IntroducerStatus {
 		if in.Connected {
 			detail = ""
 		}
-		if in.Publishes && in.AnnounceError != "" {
+		switch {
+		case in.Publishes && in.AnnounceError != "":
 			detail = "our announcement is not there: " + in.AnnounceError
+		case !in.Publishes && detail == "" && c.node.storage != nil:
+			detail = "its address here is one for clients: our storage server is not announced there"
 		}
 		out = append(out, IntroducerStatus{Petname: in.Petname, Connected: in.Connected, Detail: detail, Servers: in.Servers})
 	}

@@ -22,6 +22,9 @@ can be read by every program that you run.`,
 				return fmt.Errorf("add-alias: of which directory? Give - to read its cap from standard input, or --cap-file; lafs create-alias makes a new one")
 			}
 			cap, rest, err := a.readCap(capFile, args[1:])
+			if err == nil && capFile == "" && !isCap(cap) && onDisk(cap) != "" {
+				err = capInFile(cap)
+			}
 			if err == nil && len(rest) > 0 {
 				err = fmt.Errorf("a cap is given twice")
 			}

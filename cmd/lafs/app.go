@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -111,7 +112,11 @@ string, the cap, is all that is needed to read the file again.`,
 			if a.tor != "" && cmd.Annotations[startsTor] == "" {
 				return fmt.Errorf("--tor has no meaning for %s, which uses the running node and its Tor", cmd.Name())
 			}
-			return nil
+			// These are told of a directory in other ways too.
+			if cmd.Annotations[startsTor] != "" || !usesNode(cmd) {
+				return nil
+			}
+			return a.needDir()
 		},
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
@@ -135,10 +140,28 @@ string, the cap, is all that is needed to read the file again.`,
 // startsTor marks the commands that choose a Tor.
 const startsTor = "starts-tor"
 
+// defaultDir is empty where there is no home: secrets do not go wherever the
+// command happens to be called.
 func defaultDir() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return ".lafs"
+		return ""
 	}
 	return filepath.Join(home, ".lafs")
+}
+
+// needDir fails where no directory is known.
+func (a *app) needDir() error {
+	if a.dir == "" {
+		return errors.New("HOME is not set: name the node's directory with -d")
+	}
+	return nil
+}
+
+// usesNode tells the commands about a node from those that only print.
+func usesNode(cmd *cobra.Command) bool {
+	for cmd.HasParent() && cmd.Parent().HasParent() {
+		cmd = cmd.Parent()
+	}
+	return cmd.HasParent() && !slices.Contains([]string{"help", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, cmd.Name())
 }

@@ -79,7 +79,7 @@ func (a *app) check(ctx context.Context, p place, o checkOptions) error {
 	text, err := a.running().ask(ctx, "POST", p.url()+"?"+q.Encode(), nil, maxCheck)
 	m.end()
 	if err != nil {
-		return err
+		return p.explain(err)
 	}
 	var r checkResult
 	if err := json.Unmarshal(text, &r); err != nil {

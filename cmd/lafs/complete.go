@@ -40,6 +40,9 @@ func (a *app) completeGet(cmd *cobra.Command, args []string, begun string) ([]st
 }
 
 func (a *app) aliasesLike(begun string) []string {
+	if a.needDir() != nil {
+		return nil
+	}
 	all, err := a.aliasFile().load()
 	if err != nil {
 		return nil

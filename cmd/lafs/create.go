@@ -127,6 +127,10 @@ func (a *app) create(cmd *cobra.Command, args []string, o *createOptions) error 
 		dir = args[0]
 	case o.dir != "":
 		dir = o.dir
+	default:
+		if err := a.needDir(); err != nil {
+			return err
+		}
 	}
 	c, err := node.Create(dir, o.CreateOptions)
 	if err != nil {

@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"lafs/introducer"
 	"lafs/node"
 )
 
@@ -87,5 +90,13 @@ func (a *app) explainCreated(c *node.Config) {
 	if c.Client && len(c.Introducers) == 0 && len(c.Servers) == 0 {
 		fmt.Fprintf(a.stdout, "It knows no introducer yet: write one into %s, as\n  introducers:\n    default:\n      furl: pb://...\n", c.Dir.IntroducersFile())
 	}
+	if c.Storage && len(c.Introducers) > 0 && !slices.ContainsFunc(slices.Collect(maps.Values(c.Introducers)), announces) {
+		fmt.Fprintf(a.stdout, "Note: this introducer's address is one for clients, so nobody will learn of the storage server from it.\n"+
+			"Ask for the one in its private/introducer.furl, and write that into %s\n", c.Dir.IntroducersFile())
+	}
 	fmt.Fprintf(a.stdout, "Start it with: lafs -d %s run\n", c.Dir)
 }
+
+// announces tells whether storage servers may announce themselves by an
+// introducer's address.
+func announces(furl *introducer.FURL) bool { return furl.PublishSecret() != nil }

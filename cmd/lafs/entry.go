@@ -109,7 +109,7 @@ func (n *runningNode) capOf(ctx context.Context, p place) (string, error) {
 		return p.cap, nil
 	}
 	text, err := n.ask(ctx, "GET", p.url()+"?t=uri", nil, maxCap)
-	return strings.TrimSpace(string(text)), err
+	return strings.TrimSpace(string(text)), p.explain(err)
 }
 
 // mkdir makes the directory at p, and those above it. One that is there is

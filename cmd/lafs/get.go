@@ -268,16 +268,17 @@ func isSpecial(dst string) bool {
 // whole and on the disk.
 func newFile(dst string, copy func(io.Writer) (int64, error)) (n int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(dst), ".lafs-get-*")
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		return 0, fmt.Errorf("write %s: %w", dst, pe.Err)
-	}
 	if err != nil {
-		return 0, err
+		return 0, pathReason("write "+dst, err)
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
+		}
+		// Nobody knows the name that it had.
+		if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Path == f.Name() {
+			err = pathReason("write "+dst, err)
 		}
 	}()
 	if n, err = copy(f); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -17,26 +18,42 @@ type listAliasesOptions struct{ readOnly, asJSON bool }
 func (a *app) listAliasesCommand() *cobra.Command {
 	var o listAliasesOptions
 	cmd := &cobra.Command{
-		Use:   "list-aliases",
+		Use:   "list-aliases [NAME]",
 		Short: "Print the aliases and their caps",
 		Long: `Print the aliases and their caps, which are secrets: whoever reads one can read,
 and often change, what is in the directory. With --readonly-uri the caps printed
-only read.`,
+only read. With NAME the cap of that one is printed alone, to be given to somebody
+whose lafs add-alias --cap-file reads it.`,
 		Example: `  lafs list-aliases
-  lafs list-aliases --readonly-uri`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.listAliases(o) },
+  lafs list-aliases --readonly-uri photos > photos.cap`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeGrid,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := a.listAliases(o, args); err != nil {
+				return fmt.Errorf("list-aliases: %w", err)
+			}
+			return nil
+		},
 	}
 	cmd.Flags().BoolVar(&o.readOnly, "readonly-uri", false, "print the caps that only read")
 	cmd.Flags().BoolVar(&o.asJSON, "json", false, "as JSON, for programs")
 	return cmd
 }
 
-func (a *app) listAliases(o listAliasesOptions) error {
+func (a *app) listAliases(o listAliasesOptions, only []string) error {
 	all, err := a.aliasFile().load()
 	if err != nil {
 		return err
 	}
+	if len(only) == 1 {
+		name := strings.TrimSuffix(only[0], ":")
+		cap, ok := all[name]
+		if !ok {
+			return noAlias(name)
+		}
+		all = map[string]string{name: cap}
+	}
+	a.keepOutputPrivate()
 	type pair struct {
 		ReadOnly  string `json:"readonly"`
 		ReadWrite string `json:"readwrite"`
@@ -60,7 +77,11 @@ func (a *app) listAliases(o listAliasesOptions) error {
 		if o.readOnly {
 			cap = pairs[name].ReadOnly
 		}
-		if _, err := fmt.Fprintf(a.stdout, "%*s: %s\n", width, shown(name), cap); err != nil {
+		label := fmt.Sprintf("%*s: ", width, shown(name))
+		if len(only) == 1 {
+			label = ""
+		}
+		if _, err := fmt.Fprintln(a.stdout, label+cap); err != nil {
 			return err
 		}
 	}

@@ -59,6 +59,9 @@ as \u{...}; --json gives names as they are.`,
 }
 
 func (a *app) ls(ctx context.Context, p place, o lsOptions) error {
+	if o.uri || o.readOnlyURI || o.asJSON {
+		a.keepOutputPrivate()
+	}
 	m := a.meter("reading the directory", 0)
 	defer m.end()
 	if o.asJSON {
@@ -89,7 +92,7 @@ func (a *app) ls(ctx context.Context, p place, o lsOptions) error {
 		return err
 	}
 	if !e.directory() {
-		name := ""
+		name := "(" + p.root + ")" // a file has no name of its own
 		if n := len(p.names); n > 0 {
 			name = p.names[n-1]
 		}

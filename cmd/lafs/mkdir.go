@@ -43,6 +43,7 @@ func (a *app) mkdir(ctx context.Context, find *finder, args []string, format str
 			return err
 		}
 	}
+	a.keepOutputPrivate()
 	m := a.meter("making the directory", 0)
 	cap, err := a.running().mkdir(ctx, p, format)
 	m.end()

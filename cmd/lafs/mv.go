@@ -62,13 +62,13 @@ func (a *app) mv(ctx context.Context, find *finder, from, to string) error {
 	}
 	err = move()
 	if !across || !errors.Is(err, errNotFound) {
-		return err
+		return src.explain(err)
 	}
 	// The directory may be what is missing.
 	if _, err := n.mkdir(ctx, newDir, ""); err != nil {
 		return err
 	}
-	return move()
+	return src.explain(move())
 }
 
 // below tells whether p is written as a place below q.

@@ -23,6 +23,9 @@ type place struct {
 	slash bool
 	// root says where the path begins, without the cap.
 	root string
+	// disk is a file on the disk of the name that was given, if there is one
+	// and no alias says that the grid was meant.
+	disk string
 }
 
 // String writes a place for a person, without its cap.
@@ -47,13 +50,35 @@ func (p place) url() string {
 	return b.String()
 }
 
-// explain says more of a place that was not found where it is written as on
-// a disk. Tahoe-LAFS lets names be of dots, so it was looked for.
+// explain says of what is not found where it was looked for, and more where
+// the path is written as on a disk. Tahoe-LAFS lets names be of dots, so those
+// were looked for too.
 func (p place) explain(err error) error {
-	if errors.Is(err, errNotFound) && (slices.Contains(p.names, ".") || slices.Contains(p.names, "..")) {
+	if !errors.Is(err, errNotFound) || len(p.names) == 0 {
+		return err
+	}
+	err = fmt.Errorf("%w: %s", err, p)
+	switch {
+	case slices.Contains(p.names, ".") || slices.Contains(p.names, ".."):
 		return fmt.Errorf("%w; . and .. mean nothing on the grid: write the path from its start", err)
+	case p.disk != "":
+		return fmt.Errorf("%w; %w", err, capInFile(p.disk))
 	}
 	return err
+}
+
+// capInFile is said where the name of a file was given in place of the cap in
+// it.
+func capInFile(name string) error {
+	return fmt.Errorf("if the cap in the file %s of the disk is meant, write: --cap-file %[1]s", shown(name))
+}
+
+// onDisk is name where a file of the disk has it.
+func onDisk(name string) string {
+	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() {
+		return ""
+	}
+	return name
 }
 
 // child is the place of this name in the directory p.
@@ -85,7 +110,7 @@ type finder struct {
 func (a *app) finder(cmd *cobra.Command) *finder {
 	f := &finder{a: a}
 	cmd.Flags().StringVar(&f.dirCap, "dir-cap", "", "the directory where paths without an alias begin")
-	cmd.Flags().StringVar(&f.capFile, "cap-file", "", "read that directory's cap from this file; - is standard input")
+	cmd.Flags().StringVar(&f.capFile, "cap-file", "", "the same, or what is meant itself: read its cap from this file; - is standard input")
 	cmd.MarkFlagsMutuallyExclusive("dir-cap", "cap-file")
 	return f
 }
@@ -111,10 +136,17 @@ func (f *finder) onGrid(spec string) (place, error) {
 		return place{cap: cap, root: givenCap}, err
 	}
 	alias, path, ok := cutAlias(spec)
-	if !ok {
-		return f.belowDefault(path)
+	if ok {
+		return f.belowAlias(alias, path)
 	}
-	return f.belowAlias(alias, path)
+	p, err := f.belowDefault(path)
+	if f.capFile == "" && f.dirCap == "" {
+		p.disk = onDisk(spec)
+	}
+	if errors.Is(err, errNoDefault) && p.disk != "" {
+		err = fmt.Errorf("%w; %w", err, capInFile(p.disk))
+	}
+	return p, err
 }
 
 // onGridOrDisk reads a path of cp, where one without an alias is on the
@@ -124,6 +156,9 @@ func (f *finder) onGridOrDisk(spec string) (p place, local bool, err error) {
 		return place{}, true, nil
 	}
 	p, err = f.onGrid(spec)
+	if err != nil && !isCap(spec) && onDisk(spec) != "" {
+		err = fmt.Errorf("%w; if the file of the disk is meant, write: ./%s", err, shown(spec))
+	}
 	return p, false, err
 }
 
@@ -155,9 +190,16 @@ func (f *finder) belowAlias(alias, path string) (place, error) {
 	}
 	cap, ok := f.aliases[alias]
 	if !ok {
-		return place{}, fmt.Errorf("there is no alias %s; make it with lafs create-alias or lafs add-alias", shown(alias))
+		return place{}, noAlias(alias)
 	}
 	return f.below(cap, shown(alias)+":", path)
+}
+
+// errNoDefault is a path that needs the default alias.
+var errNoDefault = errors.New("the path names no alias, and there is no default alias " + defaultAlias + "; make it with: lafs create-alias " + defaultAlias)
+
+func noAlias(name string) error {
+	return fmt.Errorf("there is no alias %s; make it with lafs create-alias or lafs add-alias", shown(name))
 }
 
 func (f *finder) belowDefault(path string) (place, error) {
@@ -190,7 +232,7 @@ func (f *finder) belowDefault(path string) (place, error) {
 		if _, err := os.Stat(f.a.dir); errors.Is(err, os.ErrNotExist) {
 			return place{}, noNode(node.Dir(f.a.dir))
 		}
-		return place{}, fmt.Errorf("the path names no alias, and there is no default alias %s; make it with: lafs create-alias %s", defaultAlias, defaultAlias)
+		return place{}, errNoDefault
 	}
 	return f.below(cap, defaultAlias+":", path)
 }
@@ -220,7 +262,10 @@ func readOneCap(from io.Reader) (string, error) {
 		return "", fmt.Errorf("read the cap: %w", err)
 	}
 	cap := strings.TrimSpace(string(text))
-	if cap == "" || strings.ContainsAny(cap, "\r\n") {
+	switch {
+	case cap == "":
+		return "", errors.New("one line with one cap was expected, and there is nothing")
+	case strings.ContainsAny(cap, "\r\n"):
 		return "", errors.New("one line with one cap was expected")
 	}
 	return cap, nil

@@ -22,8 +22,9 @@ func (a *app) putCommand() *cobra.Command {
 		Use:   "put [FILE [PATH]]",
 		Short: "Store a file, and print its cap",
 		Long: `Store a file, or standard input, on the grid and print its cap. The cap goes to
-standard output, and nothing else does. Keep it: it is the only way back to
-the file, and whoever has it can read the file.
+standard output, and nothing else does; a file that the shell makes for it is
+yours alone to read. Keep it: it is the only way back to the file, and whoever has
+it can read the file.
 
 An interrupted put of a file goes on, when it is run again within half an hour, with
 what the servers hold of it.
@@ -65,16 +66,21 @@ file that can be changed, that file gets the new content and keeps its cap. With
 		if err != nil {
 			return fmt.Errorf("put: %w", err)
 		}
-		return a.put(cmd.Context(), src, path)
+		return a.put(cmd.Context(), src, path, o.immutable(dst))
 	}
 	return cmd
 }
 
+// resumedFrom is the size, in bytes, from which going on is worth a word.
+const resumedFrom = 1 << 20
+
 // maxCap bounds the answer to a put, in bytes.
 const maxCap = 4 << 10
 
-// put stores src by a request to path, which may hold secrets.
-func (a *app) put(ctx context.Context, src, path string) error {
+// put stores src by a request to path, which may hold secrets. goesOn tells
+// that an interrupted one is not for nothing.
+func (a *app) put(ctx context.Context, src, path string, goesOn bool) error {
+	a.keepOutputPrivate()
 	in, size, err := a.openSource(ctx, src)
 	if err != nil {
 		return err
@@ -89,16 +95,19 @@ func (a *app) put(ctx context.Context, src, path string) error {
 	}
 	sent := &counted{w: io.Discard, m: m, all: size, then: "storing"}
 	resp, err := a.running().call(ctx, "PUT", path, io.TeeReader(in, sent), size, accept...)
-	if err != nil {
-		return fmt.Errorf("put: %w", err)
+	var answer putAnswer
+	if err == nil {
+		defer resp.Body.Close()
+		answer, err = readPutAnswer(resp, m)
 	}
-	defer resp.Body.Close()
-	answer, err := readPutAnswer(resp, m)
 	m.end()
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	if err != nil {
+		if again := ctx.Err() != nil || errors.Is(err, errBrokeOff); again && goesOn && size > resumedFrom && !a.quiet {
+			fmt.Fprintln(a.stderr, "servers keep for half an hour what they have of it; the same command goes on from there")
+		}
 		return fmt.Errorf("put: %w", err)
 	}
 	if _, err := fmt.Fprintln(a.stdout, answer.cap); err != nil {

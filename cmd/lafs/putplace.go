@@ -50,6 +50,13 @@ func (o putOptions) request(src string, dst place) (string, error) {
 	return path, nil
 }
 
+// immutable tells whether a new file that cannot be changed is stored, as far
+// as is known before the node is asked.
+func (o putOptions) immutable(dst place) bool {
+	return !o.mutable && o.keyFile == "" && (o.format == "" || strings.EqualFold(o.format, "CHK")) &&
+		(dst.cap == "" || len(dst.names) > 0 || directory(dst.cap))
+}
+
 // named gives a file put into a directory the name that it has on the disk.
 func named(src string, dst place) (place, error) {
 	if len(dst.names) > 0 && !dst.slash {

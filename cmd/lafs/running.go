@@ -33,7 +33,7 @@ var errNotRunning = errors.New("the node is not running")
 var errBeyond = &refusal{"the file has no such bytes"}
 
 // errBrokeOff is a node that ended in the middle of an answer.
-var errBrokeOff = errors.New("the node broke off; was it stopped?")
+var errBrokeOff = errors.New("the node broke off; was it stopped? lafs status tells")
 
 func (a *app) running() *runningNode {
 	d := node.Dir(a.dir)

@@ -45,6 +45,9 @@ running" or "introducer running" once it can be used. See lafs help service.`,
 // run runs the node of the directory until ctx ends.
 func (a *app) run(ctx context.Context, o runOptions) error {
 	log, err := a.logger(o.logLevel)
+	if err == nil {
+		err = a.needDir()
+	}
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,10 @@ func torLine(t *node.TorStatus) string {
 	case t.Bootstrap == 100:
 		parts = append(parts, "connected")
 	case t.Bootstrap >= 0:
-		parts = append(parts, fmt.Sprintf("%d%%", t.Bootstrap), t.Summary)
+		parts = append(parts, fmt.Sprintf("%d%%", t.Bootstrap))
+		if t.Summary != "" {
+			parts = append(parts, t.Summary)
+		}
 	default:
 		parts = append(parts, "state unknown")
 	}
@@ -156,7 +159,11 @@ func serverLine(s *node.ServerStatus) string {
 		parts = append(parts, "not connected")
 	}
 	if !s.LastUsed.IsZero() {
-		parts = append(parts, "used "+humanTime(time.Since(s.LastUsed))+" ago")
+		word := "used "
+		if s.LastError != "" {
+			word = "tried "
+		}
+		parts = append(parts, word+humanTime(time.Since(s.LastUsed))+" ago")
 	}
 	if s.Stale {
 		parts = append(parts, "not announced for long: gets no new shares")

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"lafs/node"
 )
@@ -17,6 +18,8 @@ func TestServerLine(t *testing.T) {
 		{node.ServerStatus{Connected: true, Lanes: 1}, "connected, 1 circuit"},
 		{node.ServerStatus{Connected: true, Lanes: 2, OnlyTahoe: true},
 			"connected, 2 circuits, Tahoe's protocol only: changes are agreed on by clients alone"},
+		{node.ServerStatus{LastUsed: time.Now().Add(-5 * time.Minute)}, "not connected, used 5 min ago"},
+		{node.ServerStatus{LastUsed: time.Now().Add(-5 * time.Minute), LastError: "no answer"}, "not connected, tried 5 min ago, no answer"},
 	} {
 		if got := serverLine(&tt.server); got != tt.want {
 			t.Errorf("serverLine: got %q, want %q", got, tt.want)
@@ -25,6 +28,21 @@ func TestServerLine(t *testing.T) {
 	if out := (&strings.Builder{}); showStatus(out, &node.Status{Role: "client", Servers: []node.ServerStatus{{ID: "v0-abcdefghi", OnlyTahoe: true}}}) != nil ||
 		!strings.Contains(out.String(), "Tahoe's protocol only") {
 		t.Errorf("showStatus: %q", out)
+	}
+}
+
+func TestTorLine(t *testing.T) {
+	for _, tt := range []struct {
+		tor  node.TorStatus
+		want string
+	}{
+		{node.TorStatus{Mode: "launch", Version: "0.4.9", Bootstrap: 100}, "launch, 0.4.9, connected"},
+		{node.TorStatus{Mode: "launch", Bootstrap: 10, Summary: "Connecting to a relay"}, "launch, 10%, Connecting to a relay"},
+		{node.TorStatus{Mode: "control", Bootstrap: 0, Warning: "it does not run"}, "control, 0%, it does not run"},
+	} {
+		if got := torLine(&tt.tor); got != tt.want {
+			t.Errorf("torLine: got %q, want %q", got, tt.want)
+		}
 	}
 }
 

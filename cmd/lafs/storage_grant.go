@@ -33,7 +33,7 @@ The authority "default" is whoever knows the storage address that the node
 announces. A quota counts whole blocks of the disk, so that a small share takes
 8 KiB; who has used it up can still read, and renew leases. A change is in force
 at once, on a running node too.`,
-		Example: `  (umask 077; lafs storage grant alice --quota 10G > alice.server)
+		Example: `  lafs storage grant alice --quota 10G > alice.server
   lafs storage grant default --quota 200G
   lafs storage grant alice --new-secret > alice.server`,
 		Args: cobra.ExactArgs(1),
@@ -62,6 +62,7 @@ func (a *app) grant(ctx context.Context, name string, o grantOptions) error {
 		}
 		req.Quota = &n
 	}
+	a.keepOutputPrivate()
 	var answer node.GrantAnswer
 	err := a.operate(ctx, "POST", node.GrantPath, req, &answer)
 	if errors.Is(err, errNotRunning) {

@@ -15,7 +15,7 @@ private/servers.yaml. The node need not run.
 
 WHAT IT PRINTS IS A SECRET: it holds the swissnum, which is the right to store
 on this server. Give it only to people who may, over a channel that you trust,
-and keep it in files of mode 0600.
+and keep it in files that only you can read.
 
 On the client's side, Tahoe-LAFS 1.20 or later with its Tor support
 (pip install 'tahoe-lafs[tor]') and a tor whose control port it may use. Its
@@ -47,8 +47,8 @@ The printed text is its private/servers.yaml. For several servers, the entries
 of all of them stand under one "storage:". After a restart of the client, its
 web page lists the servers as connected, once it has reached each of them
 within five seconds: the first time may take a minute.`,
-		Example: `  (umask 077; lafs storage tahoe-servers-yaml > attic.yaml)   # on the server
-  mv attic.yaml ~/.tahoe/private/servers.yaml                 # on the client
+		Example: `  lafs storage tahoe-servers-yaml > attic.yaml    # on the server
+  mv attic.yaml ~/.tahoe/private/servers.yaml     # on the client
   tahoe run`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.tahoeServersYAML() },
@@ -64,6 +64,7 @@ func (a *app) tahoeServersYAML() error {
 	if err != nil {
 		return err
 	}
+	a.keepOutputPrivate()
 	_, err = a.stdout.Write(text)
 	return err
 }

@@ -12,7 +12,7 @@ func (a *app) unlinkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "unlink PATH",
 		Aliases: []string{"rm"},
-		Short:   "Take an entry out of its directory on the grid",
+		Short:   "Take an entry out of its directory on the grid (rm does the same)",
 		Long: `Take an entry out of its directory. What it named is not touched: who has its cap
 still reads it, until its leases run out and servers drop its shares.`,
 		Example:           `  lafs unlink tahoe:photos/blurred.jpg`,
@@ -39,5 +39,5 @@ func (a *app) unlink(ctx context.Context, find *finder, path string) error {
 	}
 	defer a.meter("changing the directory", 0).end()
 	_, err = a.running().ask(ctx, "DELETE", p.url(), nil, maxCap)
-	return err
+	return p.explain(err)
 }

@@ -12,6 +12,10 @@ import (
 // wrong and where to read more. No argument is repeated that could be a cap.
 func explainMisuse(root *cobra.Command) {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		// A flag of a command that there is not was read as one of lafs's.
+		if before := root.Flags().Args(); cmd == root && len(before) > 0 {
+			return unknownCommand(root, before[0])
+		}
 		// How Go reads a number says nothing to who wrote none.
 		text := ofStrconv.ReplaceAllString(err.Error(), "")
 		return fmt.Errorf("%s; see %s --help", text, cmd.CommandPath())
@@ -82,6 +86,9 @@ func unknownCommand(root *cobra.Command, name string) error {
 	if !aWord.MatchString(name) {
 		return fmt.Errorf("unknown command; lafs help lists them")
 	}
+	if instead := elsewhere[name]; instead != "" {
+		return fmt.Errorf("unknown command %q: %s", name, instead)
+	}
 	root.SuggestionsMinimumDistance = 2
 	if len(name) < 4 {
 		root.SuggestionsMinimumDistance = 1
@@ -90,4 +97,26 @@ func unknownCommand(root *cobra.Command, name string) error {
 		return fmt.Errorf("unknown command %q; did you mean %s? lafs help lists them", name, strings.Join(near, " or "))
 	}
 	return fmt.Errorf("unknown command %q; lafs help lists them", name)
+}
+
+// elsewhere says, of commands that other programs have and Tahoe-LAFS's above
+// all, what does the same here or that nothing does.
+var elsewhere = map[string]string{
+	"admin":      "lafs makes a node's keys with its directory",
+	"backup":     "there is no backup yet; lafs cp -r sends only what is not there unchanged",
+	"debug":      "lafs check counts shares, lafs storage fsck looks after a server's",
+	"deep-check": "lafs check looks at one file or directory; there is none yet that walks through a tree",
+	"delete":     "it is called lafs rm",
+	"download":   "it is called lafs get",
+	"init":       "lafs create-client, create-node and create-introducer make a node's directory",
+	"invite":     "there are no invitations yet; hand out the address of the introducer",
+	"manifest":   "there is none yet that walks through a tree; lafs ls lists one directory",
+	"restart":    "stop the node with Ctrl-C or SIGTERM, and start it with lafs run",
+	"share":      "give the cap away: lafs list-aliases --readonly-uri NAME prints one that only reads",
+	"start":      "lafs run runs the node in the foreground; lafs help service has a systemd unit",
+	"stats":      "there is none yet that walks through a tree; lafs status is about the node",
+	"stop":       "a node ends on Ctrl-C or SIGTERM; its process id is in running.process in its directory",
+	"upload":     "it is called lafs put",
+	"version":    "it is called lafs --version",
+	"webopen":    "the web API is at the address in node.url, in the node's directory; a directory is at /uri/CAP there",
 }

@@ -61,7 +61,7 @@ func (e *UnhappyError) Error() string {
 	case e.Known == 0:
 		b.WriteString(unknownServers)
 	case e.Happiness < e.Happy:
-		b.WriteString(". Wait for more servers, or lower shares.happy")
+		b.WriteString(". Wait for more servers, or lower [client] shares.happy in tahoe.cfg and start the node again")
 	default:
 		b.WriteString(". Wait for more servers")
 	}
