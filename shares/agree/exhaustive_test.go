@@ -1,6 +1,7 @@
 package agree_test
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -38,10 +39,7 @@ func (w *world) clone() *world {
 	s := *w.s
 	s.servers, s.recs = slices.Clone(s.servers), slices.Clone(s.recs)
 	s.force, s.chosen = slices.Clone(s.force), slices.Clone(s.chosen)
-	s.votes = map[vote]map[int]bool{}
-	for v, who := range w.s.votes {
-		s.votes[v] = maps.Clone(who)
-	}
+	s.votes = maps.Clone(s.votes)
 	out := &world{s: &s}
 	for _, k := range w.walkers {
 		k.sent, k.answers = slices.Clone(k.sent), slices.Clone(k.answers)
@@ -50,41 +48,101 @@ func (w *world) clone() *world {
 	return out
 }
 
-// key tells two worlds apart, as far as what may follow is concerned.
-func (w *world) key() string {
-	var b []byte
-	ballot := func(x agree.Ballot) {
-		b = binary.BigEndian.AppendUint64(b, x.N)
-		b = append(b, byte(x.Nonce), byte(x.Fast))
+// A coding is what two worlds are told apart by.
+type coding []byte
+
+func (b *coding) number(n int) { *b = append(*b, byte(n)) }
+
+func (b *coding) text(s string) { *b = append(append(*b, byte(len(s))), s...) }
+
+func (b *coding) ballot(x agree.Ballot) {
+	*b = binary.BigEndian.AppendUint64(*b, x.N)
+	*b = append(*b, byte(x.Nonce), byte(x.Fast))
+}
+
+func (b *coding) version(v agree.VersionID) { *b = append(*b, byte(v.Seq), v.Root[0], v.Root[1]) }
+
+func (b *coding) base(x agree.Base) {
+	b.number(b2i(x.Itself))
+	b.version(x.Version)
+}
+
+func (b *coding) state(s agree.State, rec string) {
+	b.ballot(s.Promised)
+	b.ballot(s.Accepted)
+	b.version(s.Current)
+	b.base(s.Base)
+	b.number(b2i(s.Committed))
+	b.text(rec)
+}
+
+func (b *coding) message(m agree.Message) {
+	switch m := m.(type) {
+	case agree.Prepare:
+		b.text("prepare")
+		b.ballot(m.Ballot)
+	case agree.Accept:
+		b.text("accept")
+		b.ballot(m.Ballot)
+		b.version(m.Version)
+		b.base(m.Base)
+	case agree.Fast:
+		b.text("fast")
+		b.version(m.Old)
+		b.ballot(m.Ballot)
+		b.version(m.New)
+	default:
+		panic(fmt.Sprintf("a walker sends %T", m))
 	}
-	version := func(v agree.VersionID) { b = append(b, byte(v.Seq), v.Root[0], v.Root[1]) }
-	state := func(s agree.State, rec string) {
-		ballot(s.Promised)
-		ballot(s.Accepted)
-		version(s.Current)
-		version(s.Base.Version)
-		b = fmt.Appendf(b, "%t%t%s", s.Committed, s.Base.Itself, rec)
-	}
+}
+
+// shown tells apart what readers can see, and what they should.
+func (w *world) shown() [sha256.Size]byte {
+	b := make(coding, 0, 1<<10)
 	for i, s := range w.s.servers {
-		state(s, w.s.recs[i])
+		b.state(s, w.s.recs[i])
+	}
+	b.version(w.s.chosen[len(w.s.chosen)-1])
+	return sha256.Sum256(b)
+}
+
+// key tells two worlds apart, as far as what may follow is concerned: two of
+// one key are the same, but for a collision of SHA-256.
+func (w *world) key() [sha256.Size]byte {
+	b := make(coding, 0, 1<<10)
+	for i, s := range w.s.servers {
+		b.state(s, w.s.recs[i])
 	}
 	for _, k := range w.walkers {
-		b = append(b, byte(k.phase))
+		b = append(b, byte(k.phase), byte(len(k.sent)), byte(len(k.answers)))
 		for _, m := range k.sent {
-			b = append(fmt.Append(b, m.msg, m.list), m.came)
+			b.message(m.msg)
+			b.text(m.list)
+			b = append(b, m.came)
 		}
 		slices.SortFunc(k.answers, func(x, y answer) int { return x.server - y.server })
 		for _, a := range k.answers {
-			b = fmt.Append(b, a.server, a.done)
-			state(a.state, a.rec)
+			b = append(b, byte(a.server), byte(b2i(a.done)))
+			b.state(a.state, a.rec)
 		}
 	}
-	var votes []string
+	var votes []string // a map has no order
 	for v, who := range w.s.votes {
-		votes = append(votes, fmt.Sprint(v.ballot.N, v.ballot.Nonce, v.ballot.Fast, v.version.Seq, v.version.Root[:2], v.list, who))
+		var c coding
+		c.ballot(v.ballot)
+		c.version(v.version)
+		c.text(v.list)
+		votes = append(votes, string(binary.BigEndian.AppendUint16(c, who)))
 	}
 	slices.Sort(votes)
-	return fmt.Sprint(string(b), votes, w.s.force, w.s.installed)
+	for _, texts := range [][]string{votes, w.s.force} {
+		b.number(len(texts))
+		for _, t := range texts {
+			b.text(t)
+		}
+	}
+	b.number(w.s.installed)
+	return sha256.Sum256(b)
 }
 
 // send begins the walker's next phase.
@@ -233,10 +291,12 @@ func TestAllOrders(t *testing.T) {
 				}
 				start.walkers = append(start.walkers, k)
 			}
-			seen, todo := map[string]bool{start.key(): true}, []*world{start}
+			seen, todo := map[[sha256.Size]byte]bool{start.key(): true}, []*world{start}
+			glanced := map[[sha256.Size]byte]bool{}
 			installed, splits := 0, 0
 			visit := func(w *world) {
-				if w.s.fault == "" {
+				if now := w.shown(); w.s.fault == "" && !glanced[now] {
+					glanced[now] = true
 					w.s.fault = w.glances()
 				}
 				if w.s.fault != "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 
@@ -59,8 +60,9 @@ type sim struct {
 	down     []bool
 	flight   []envelope
 	clients  []*client
+	active   []*client // of the last step
 	parent   map[agree.VersionID]agree.VersionID
-	votes    map[vote]map[int]bool
+	votes    map[vote]uint16   // the servers that voted so, a bit each
 	chosen   []agree.VersionID // in the order in which they were chosen
 	highest  agree.Ballot      // in which the last was
 	ops      []*op
@@ -135,7 +137,7 @@ func newSim(r rules, seed uint64, servers, needed, clients, opsEach, spare int) 
 	n := servers + spare
 	s := &sim{rules: r, rng: rand.New(rand.NewPCG(seed, 1)), needed: needed, moving: spare > 0,
 		servers: make([]agree.State, n), recs: make([]string, n), down: make([]bool, n),
-		parent: map[agree.VersionID]agree.VersionID{}, votes: map[vote]map[int]bool{},
+		parent: map[agree.VersionID]agree.VersionID{}, votes: map[vote]uint16{},
 		lists: map[string]*agree.List{}, true: map[string]agree.Quorums{}}
 	s.lossRate = []float64{0, 0.02, 0.1, 0.3}[s.rng.IntN(4)]
 	var voters []int
@@ -172,7 +174,15 @@ func (s *sim) newList(voters []int, before string) string {
 	return name
 }
 
-func serverName(i int) string { return fmt.Sprint("server ", i) }
+// names are those of servers; there are never more.
+var names = func() (out [16]string) {
+	for i := range out {
+		out[i] = fmt.Sprint("server ", i)
+	}
+	return out
+}()
+
+func serverName(i int) string { return names[i] }
 
 // nameOf finds a list again that was found in a successor.
 func (s *sim) nameOf(l *agree.List) string {
@@ -212,12 +222,13 @@ func (s *sim) run() string {
 
 // step does one random thing; false when all clients have finished.
 func (s *sim) step() bool {
-	active := s.clients[:0:0]
+	active := s.active[:0]
 	for _, c := range s.clients {
 		if !c.finished {
 			active = append(active, c)
 		}
 	}
+	s.active = active
 	if len(active) == 0 {
 		return false
 	}
@@ -372,13 +383,12 @@ func (s *sim) count(v vote, i int, list string) {
 	if !s.has(list, i) {
 		return
 	}
-	if s.votes[v] == nil {
-		s.votes[v] = map[int]bool{}
-	}
-	if s.votes[v][i] {
+	who := s.votes[v]
+	if who>>i&1 == 1 {
 		return
 	}
-	s.votes[v][i] = true
+	who |= 1 << i
+	s.votes[v] = who
 	q := s.true[list]
 	need := q.Classic
 	if v.ballot.IsFast() {
@@ -395,7 +405,7 @@ func (s *sim) count(v vote, i int, list string) {
 			s.installed = g
 		}
 	}
-	if len(s.votes[v]) != need {
+	if bits.OnesCount16(who) != need {
 		return
 	}
 	switch n := len(s.chosen); {
