@@ -55,10 +55,15 @@ func (e *Engine) CreateWith(ctx context.Context, opts CreateOptions, content fun
 			return nil, &NotDoneError{ErrReserved}
 		}
 		w, err = e.create(ctx, key, format, data, opts.Key == nil)
-		// An object whose cap nobody has is begun anew without harm.
-		if err == nil || opts.Key != nil || ctx.Err() != nil || !errors.Is(err, ErrTooFewServers) {
+		// An object whose cap nobody has is begun anew without harm, where
+		// that brings it to other servers.
+		if err == nil || opts.Key != nil || ctx.Err() != nil || !errors.Is(err, ErrTooFewServers) || !e.chooses() {
 			break
 		}
+	}
+	if unknown, ok := errors.AsType[*UnknownOutcomeError](err); ok && opts.Key == nil {
+		// Nobody can have the cap of what may have been made.
+		err = &NotDoneError{unknown.Reason}
 	}
 	if err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
 package update
 
 import (
-	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -39,7 +39,7 @@ func (e *Engine) place(si caps.StorageIndex) (*layout, error) {
 	voters := slices.DeleteFunc(slices.Clone(servers), func(s grid.Server) bool { return s.Slots == nil })
 	switch {
 	case len(servers) == 0:
-		return nil, errors.Join(ErrTooFewServers, errors.New("no storage server is known yet"))
+		return nil, fmt.Errorf("%w: no storage server is known yet", ErrTooFewServers)
 	case len(voters) == 0:
 		return nil, ErrNoSlots
 	}
@@ -53,6 +53,18 @@ func (e *Engine) place(si caps.StorageIndex) (*layout, error) {
 		l.voters = append(l.voters, v)
 	}
 	return l, l.complete()
+}
+
+// chooses reports whether there are more servers than a new object is put on.
+func (e *Engine) chooses() bool {
+	known := 0
+	for _, s := range e.cfg.Servers() {
+		if s.Slots != nil {
+			known++
+		}
+	}
+	m, _ := choose(known, e.cfg.Needed, e.cfg.Total)
+	return m < known
 }
 
 // choose says over how many of the known servers N shares are spread, and

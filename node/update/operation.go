@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -330,7 +331,7 @@ func (op *operation) noticed(answers []*answer) {
 			op.barred[a.server.ID] = true
 		}
 		if a.err != nil && ctxErr(a.err) == nil {
-			op.reason = errors.Join(ErrTooFewServers, a.err)
+			op.reason = fmt.Errorf("%w: %w", ErrTooFewServers, a.err)
 		}
 	}
 	if op.reason == nil {

@@ -3,6 +3,7 @@ package update
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 
 	"lafs/node/grid"
@@ -297,7 +298,7 @@ func (v *view) reason() error {
 		}
 	}
 	if len(v.errs) > 0 {
-		return errors.Join(ErrTooFewServers, v.errs[0])
+		return fmt.Errorf("%w: %w", ErrTooFewServers, v.errs[0])
 	}
 	return ErrTooFewServers
 }
