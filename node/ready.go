@@ -83,8 +83,12 @@ func (n *Node) networkError() error {
 		return nil
 	case s.Bootstrap == 100:
 		return fmt.Errorf("Tor says: %s", s.Warning)
-	case s.Warning != "":
-		return fmt.Errorf("%w (%s)", onion.ErrTorDown, s.Warning)
 	}
-	return fmt.Errorf("%w (%d%%, %s)", onion.ErrTorDown, s.Bootstrap, s.Summary)
+	text := fmt.Sprintf("%d%%", s.Bootstrap)
+	for _, more := range []string{s.Summary, s.Warning} {
+		if more != "" {
+			text += ", " + more
+		}
+	}
+	return fmt.Errorf("%w (%s)", onion.ErrTorDown, text)
 }

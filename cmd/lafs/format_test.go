@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lafs/onion"
@@ -58,5 +59,42 @@ func TestBootstrapLine(t *testing.T) {
 	}
 	if !strings.HasSuffix(got, eraseLine) {
 		t.Error("the line is left on the terminal")
+	}
+}
+
+// What the log says begins a line of its own, and a start that takes long is
+// told once, on a terminal or not.
+func TestSlowStart(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		terminal bool
+		ends     time.Duration
+		want     int
+	}{{"slow", true, time.Hour, 1}, {"slow, no terminal", false, time.Hour, 1}, {"quick", false, time.Minute, 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out syncBuffer
+				b := &bootstrapLine{log: &out}
+				if tt.terminal {
+					b.w = &out
+				}
+				log, err := logger(b, "warn")
+				if err != nil {
+					t.Fatal(err)
+				}
+				stop := b.watch(log)
+				b.update(onion.Status{Bootstrap: 14, Summary: "Handshaking", Warning: "no route"})
+				time.Sleep(tt.ends)
+				b.end()
+				stop()
+				got := out.String()
+				if n := strings.Count(got, `still starting, and goes on trying" tor="14%: Handshaking: no route"`); n != tt.want {
+					t.Errorf("warned %d times, want %d: %q", n, tt.want, got)
+				}
+				if tt.terminal && !strings.Contains(got, eraseLine+"time=") {
+					t.Errorf("the log stands on the line of the start: %q", got)
+				}
+			})
+		})
 	}
 }

@@ -17,33 +17,51 @@ type meter struct {
 	pool  *mpb.Progress
 	bar   *mpb.Bar
 	stop  *time.Timer
-	phase atomic.Pointer[string]
+	phase atomic.Pointer[phase]
+}
+
+// A phase is a part of the work, which began at since.
+type phase struct {
+	name  string
+	since time.Time
+}
+
+// explainAfter is how long a phase that moves no bytes may last until it is
+// said where to look.
+const explainAfter = 20 * time.Second
+
+// label is what stands before the bar.
+func (p *phase) label(total int64, now time.Time) string {
+	if total <= 0 && now.Sub(p.since) >= explainAfter {
+		return p.name + " (lafs status tells which servers answer) "
+	}
+	return p.name + " "
 }
 
 // showAfter is how long a transfer may last without being shown.
 const showAfter = time.Second
 
 // meter begins one for total bytes, negative when they are not known.
-func (a *app) meter(phase string, total int64) *meter {
+func (a *app) meter(name string, total int64) *meter {
 	m := &meter{}
 	if a.quiet || !isTerminal(a.stderr) {
 		return m
 	}
-	m.phase.Store(&phase)
+	m.phase.Store(&phase{name, time.Now()})
 	delay := make(chan any)
 	m.stop = time.AfterFunc(showAfter, func() { close(delay) })
-	name := decor.Any(func(decor.Statistics) string { return *m.phase.Load() + " " })
+	label := decor.Any(func(s decor.Statistics) string { return m.phase.Load().label(s.Total, time.Now()) })
 	m.pool = mpb.New(mpb.WithConsoleWriter(sized{cupwriter.New(a.stderr, false)}),
 		mpb.WithWidth(40), mpb.WithRenderDelay(delay), mpb.WithAutoRefresh())
 	if total < 0 {
 		m.bar = m.pool.AddSpinner(0, mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(name, decor.CurrentKibiByte("% .1f")))
+			mpb.PrependDecorators(label, decor.CurrentKibiByte("% .1f")))
 		return m
 	}
 	// A bar that is made with a total is over when it is reached; this one
 	// has phases.
 	m.bar = m.pool.AddBar(0, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(name, decor.Any(counters)),
+		mpb.PrependDecorators(label, decor.Any(counters)),
 		mpb.AppendDecorators(decor.Any(percentage), decor.Elapsed(decor.ET_STYLE_GO)))
 	m.bar.SetTotal(total, false)
 	return m
@@ -84,11 +102,13 @@ func percentage(s decor.Statistics) string {
 func (m *meter) shown() bool { return m.pool != nil }
 
 // set shows another phase of the work, with its own total.
-func (m *meter) set(phase string, done, total int64) {
+func (m *meter) set(name string, done, total int64) {
 	if !m.shown() {
 		return
 	}
-	m.phase.Store(&phase)
+	if m.phase.Load().name != name {
+		m.phase.Store(&phase{name, time.Now()})
+	}
 	m.bar.SetTotal(total, false)
 	m.bar.SetCurrent(done)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,22 @@ func TestProgressWithoutWidth(t *testing.T) {
 			}
 			m.end()
 		})
+	}
+}
+
+// Who waits for servers, and sees no byte move, is told where to look.
+func TestPhaseLabel(t *testing.T) {
+	start := time.Now()
+	p := &phase{"asking", start}
+	for _, tt := range []struct {
+		total int64
+		after time.Duration
+		says  bool
+	}{{0, time.Second, false}, {0, explainAfter, true}, {5, time.Hour, false}} {
+		got := p.label(tt.total, start.Add(tt.after))
+		if !strings.HasPrefix(got, "asking ") || strings.Contains(got, "lafs status") != tt.says {
+			t.Errorf("label of %d bytes after %v: got %q", tt.total, tt.after, got)
+		}
 	}
 }
 

@@ -44,7 +44,8 @@ running" or "introducer running" once it can be used. See lafs help service.`,
 
 // run runs the node of the directory until ctx ends.
 func (a *app) run(ctx context.Context, o runOptions) error {
-	log, err := a.logger(o.logLevel)
+	show := a.bootstrapLine()
+	log, err := logger(show, o.logLevel)
 	if err == nil {
 		err = a.needDir()
 	}
@@ -78,12 +79,12 @@ func (a *app) run(ctx context.Context, o runOptions) error {
 		ctx, stop = a.untilStdinCloses(ctx)
 		defer stop()
 	}
-	return a.runOn(ctx, cfg, log)
+	return a.runOn(ctx, cfg, show, log)
 }
 
 // runOn starts the network and runs the node on it.
-func (a *app) runOn(ctx context.Context, cfg *node.Config, log *slog.Logger) error {
-	show := a.bootstrapLine()
+func (a *app) runOn(ctx context.Context, cfg *node.Config, show *bootstrapLine, log *slog.Logger) error {
+	defer show.watch(log)()
 	nw, err := a.network(ctx, cfg.Tor, cfg.Dir.TorDir(), log, show.update)
 	if err != nil {
 		return quietStop(ctx, err)
@@ -112,12 +113,12 @@ func quietStop(ctx context.Context, err error) error {
 	return err
 }
 
-func (a *app) logger(level string) (*slog.Logger, error) {
+func logger(out io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("--log-level %q: write debug, info, warn or error", level)
 	}
-	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: l})), nil
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: l})), nil
 }
 
 // untilStdinCloses ends the context when standard input is a pipe or a

@@ -62,7 +62,7 @@ lafs clients kept votes are copied all the same, since they change their form.`,
 
 // importTahoe runs an import and shows what came of it.
 func (a *app) importTahoe(ctx context.Context, from string, o importOptions) error {
-	log, err := a.logger("warn")
+	log, err := logger(a.stderr, "warn")
 	if err != nil {
 		return err
 	}

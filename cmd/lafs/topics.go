@@ -14,6 +14,7 @@ var topicFiles embed.FS
 var topics = []struct{ name, short string }{
 	{"tor", "Which Tor lafs uses, and which roles each way can serve"},
 	{"caps", "What a cap is, and how to keep one"},
+	{"tahoe", "Coming from Tahoe-LAFS, and the web API"},
 	{"threat-model", "What each party still learns"},
 	{"service", "Running a node under systemd or another program"},
 }

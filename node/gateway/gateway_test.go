@@ -237,6 +237,7 @@ func TestErrors(t *testing.T) {
 		{"no such child on the way", "GET", "/uri/" + root + "/none/none", 404},
 		{"unknown t", "GET", "/uri/" + secret + "?t=frobnicate", 400},
 		{"unknown t of a directory", "GET", "/uri/" + root + "?t=manifest", 400},
+		{"walk through a tree", "POST", "/uri/" + root + "?t=stream-deep-check", 400},
 		{"unknown t of PUT", "PUT", "/uri/" + root + "/x?t=frobnicate", 400},
 		{"unknown t of PUT /uri", "PUT", "/uri?t=frobnicate", 400},
 		{"unknown t of DELETE", "DELETE", "/uri/" + root + "/x?t=frobnicate", 400},
@@ -460,6 +461,15 @@ func TestInfo(t *testing.T) {
 	}
 	if _, text := start(t, nil).ask("GET", "/?t=json", nil); text != `{"introducers":{"statuses":[]},"servers":[]}`+"\n" {
 		t.Errorf("of nothing: got %s", text)
+	}
+	if _, text := n.ask("GET", "/", nil); !strings.Contains(text, "/uri/CAP ") || !strings.Contains(text, "lafs help tahoe") {
+		t.Errorf("front page: got %s", text)
+	}
+	if _, text := n.ask("GET", "/statistics", nil); !strings.Contains(text, "/ says what there is") {
+		t.Errorf("elsewhere: got %s", text)
+	}
+	if _, text := n.ask("POST", "/uri/"+secretCap()+"?t=start-deep-check", nil); !strings.Contains(text, "does not walk through trees") {
+		t.Errorf("through a tree: got %s", text)
 	}
 }
 

@@ -45,6 +45,16 @@ type serverJSON struct {
 	LastReceivedData *int64  `json:"last_received_data"` // seconds since 1970
 }
 
+// front is what a person reads who opens the address of the node.
+const front = `This is the web API of a lafs node, which is Tahoe-LAFS's.
+
+/uri/CAP        a file, or the list of a directory; with ?t=info or ?t=json what is known of it
+/uri/CAP/path   what is below that directory
+/?t=json        the servers that the node knows; lafs status says more
+
+lafs help tahoe tells what there is of Tahoe-LAFS's, and what is not.
+`
+
 // info answers GET /, as JSON with t=json.
 func (g *gateway) info(w http.ResponseWriter, a args) error {
 	if err := a.only(); err != nil {
@@ -53,7 +63,7 @@ func (g *gateway) info(w http.ResponseWriter, a args) error {
 	switch a.t() {
 	case "":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		io.WriteString(w, "This is a lafs node. Programs find its state at /?t=json.\n")
+		io.WriteString(w, front)
 		return nil
 	case "json":
 	default:

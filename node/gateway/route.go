@@ -28,7 +28,7 @@ func (g *gateway) route(w http.ResponseWriter, r *http.Request) error {
 	case isRoot(r.URL.Path):
 		return errMethod
 	}
-	return refuse(http.StatusNotFound, "there is nothing at this path")
+	return refuse(http.StatusNotFound, "there is nothing at this path; / says what there is")
 }
 
 func isGet(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
@@ -72,7 +72,10 @@ func (g *gateway) routeUnlinked(w http.ResponseWriter, r *http.Request, a args) 
 	return errMethod
 }
 
-var errT = refuse(http.StatusBadRequest, "t= asks for something that this version of lafs does not offer here")
+var (
+	errT    = refuse(http.StatusBadRequest, "t= asks for something that this version of lafs does not offer here")
+	errTree = refuse(http.StatusBadRequest, "this version of lafs does not walk through trees: t=check looks at one file or directory, t=json lists one directory")
+)
 
 // post answers a POST. start is nil at /uri itself.
 func (g *gateway) post(w http.ResponseWriter, r *http.Request, a args, start caps.Cap, names []string) error {
@@ -117,6 +120,8 @@ func (g *gateway) post(w http.ResponseWriter, r *http.Request, a args, start cap
 		return g.relink(w, r, a, start, names)
 	case "check":
 		return g.check(w, r, a, start, names)
+	case "start-deep-check", "stream-deep-check", "start-manifest", "stream-manifest", "start-deep-size", "start-deep-stats":
+		return errTree
 	}
 	return errT
 }
