@@ -20,7 +20,7 @@ func (s *Store) slot(ctx context.Context, who Authority, si caps.StorageIndex, r
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	if !validStep(&req) {
+	if !req.Valid() {
 		return none, storage.ErrBadRequest
 	}
 	defer s.slots.lock(si)()
@@ -71,31 +71,6 @@ func (s *Store) voter(si caps.StorageIndex) (*ondisk.Record, error) {
 	return r, nil
 }
 
-// validStep refuses what no rule has a meaning for.
-func validStep(req *storage.SlotRequest) bool {
-	switch m := req.Message.(type) {
-	case agree.Read:
-		return req.Fetch >= 0 && req.From >= 0
-	case agree.Prepare:
-	case agree.Fast:
-		if m.New.IsZero() {
-			return false
-		}
-	case agree.Accept:
-		if m.Version.IsZero() || m.Base.Itself && !m.Base.Version.IsZero() {
-			return false
-		}
-	case agree.Learn:
-		if m.Version.IsZero() {
-			return false
-		}
-	default:
-		return false
-	}
-	return req.Enabler != nil && req.Fetch >= 0 && req.From >= 0 &&
-		len(req.Ancestors) <= storage.MaxAncestors && len(req.Placement) <= storage.MaxPlacement
-}
-
 // step carries out a message that may change the slot, and returns its
 // record afterwards. errMissing: it was not done, for want of shares.
 func (s *Store) step(old *ondisk.Record, who Authority, si caps.StorageIndex, req *storage.SlotRequest) (*ondisk.Record, bool, error) {
@@ -109,7 +84,7 @@ func (s *Store) step(old *ondisk.Record, who Authority, si caps.StorageIndex, re
 		return old, false, nil
 	}
 	r.State = after
-	v, installs := installed(req.Message, after)
+	v, installs := agree.Installed(req.Message, after)
 	if installs {
 		if err := c.installAll(v, req); err != nil {
 			return old, false, err
@@ -138,23 +113,6 @@ func (s *Store) step(old *ondisk.Record, who Authority, si caps.StorageIndex, re
 		return old, false, err
 	}
 	return r, true, nil
-}
-
-// installed says which version the message leaves as current, if it does.
-func installed(m agree.Message, after agree.State) (agree.VersionID, bool) {
-	var v agree.VersionID
-	var b agree.Ballot
-	switch m := m.(type) {
-	case agree.Fast:
-		v, b = m.New, m.Ballot.Next()
-	case agree.Accept:
-		v, b = m.Version, m.Ballot
-	case agree.Learn:
-		v, b = m.Version, m.Ballot
-	default:
-		return v, false
-	}
-	return v, after.Current == v && after.Accepted == b
 }
 
 // installAll brings the shares of the next record in line with its state.

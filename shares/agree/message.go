@@ -84,3 +84,36 @@ func (m Learn) apply(s State) (State, bool) {
 	}
 	return State{Promised: promised, Accepted: m.Ballot, Current: m.Version, Committed: true}, true
 }
+
+// Installed says which version a message that was done leaves as current, if
+// it does; after is the state behind it.
+func Installed(m Message, after State) (VersionID, bool) {
+	var v VersionID
+	var b Ballot
+	switch m := m.(type) {
+	case Fast:
+		v, b = m.New, m.Ballot.Next()
+	case Accept:
+		v, b = m.Version, m.Ballot
+	case Learn:
+		v, b = m.Version, m.Ballot
+	default:
+		return v, false
+	}
+	return v, after.Current == v && after.Accepted == b
+}
+
+// Valid reports whether the rules have a meaning for a message.
+func Valid(m Message) bool {
+	switch m := m.(type) {
+	case Read, Prepare:
+		return true
+	case Fast:
+		return !m.New.IsZero()
+	case Accept:
+		return !m.Version.IsZero() && (!m.Base.Itself || m.Base.Version.IsZero())
+	case Learn:
+		return !m.Version.IsZero()
+	}
+	return false
+}

@@ -89,6 +89,17 @@ type SlotRequest struct {
 	Fetch, From int64
 }
 
+// Valid reports whether the request is one that a server may carry out.
+func (r *SlotRequest) Valid() bool {
+	if r.Fetch < 0 || r.From < 0 || !agree.Valid(r.Message) {
+		return false
+	}
+	if _, reads := r.Message.(agree.Read); reads {
+		return true
+	}
+	return r.Enabler != nil && len(r.Ancestors) <= MaxAncestors && len(r.Placement) <= MaxPlacement
+}
+
 const (
 	// MaxAncestors is how many versions a record names before its own.
 	MaxAncestors = 32

@@ -59,7 +59,7 @@ func (s *Slots) plan(ctx context.Context, si caps.StorageIndex, old *slot, req *
 		next.ancestors, next.placement = old.top.ancestors, placement
 	}
 	rand.Read(next.nonce[:]) // it never fails
-	v, installs := installed(req.Message, after)
+	v, installs := agree.Installed(req.Message, after)
 	switch {
 	case installs:
 		if after.Current != old.state.Current {
@@ -128,23 +128,6 @@ func (s *slot) under(v agree.VersionID, ancestors []agree.VersionID) bool {
 		}
 	}
 	return true
-}
-
-// installed says which version the message leaves as current, if it does.
-func installed(m agree.Message, after agree.State) (agree.VersionID, bool) {
-	var v agree.VersionID
-	var b agree.Ballot
-	switch m := m.(type) {
-	case agree.Fast:
-		v, b = m.New, m.Ballot.Next()
-	case agree.Accept:
-		v, b = m.Version, m.Ballot
-	case agree.Learn:
-		v, b = m.Version, m.Ballot
-	default:
-		return v, false
-	}
-	return v, after.Current == v && after.Accepted == b
 }
 
 // promise writes the record again behind all shares; where there is none, it

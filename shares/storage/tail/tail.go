@@ -74,7 +74,7 @@ func (s *Slots) Slot(ctx context.Context, si caps.StorageIndex, req storage.Slot
 	if err := ctx.Err(); err != nil {
 		return none, err
 	}
-	if !validStep(&req) {
+	if _, reads := req.Message.(agree.Read); !req.Valid() || !reads && req.Lease == nil {
 		return none, storage.ErrBadRequest
 	}
 	switch m := req.Message.(type) {
@@ -87,33 +87,6 @@ func (s *Slots) Slot(ctx context.Context, si caps.StorageIndex, req storage.Slot
 	}
 	defer s.begin(si)()
 	return s.step(ctx, si, &req)
-}
-
-// validStep refuses what no rule has a meaning for.
-func validStep(req *storage.SlotRequest) bool {
-	if req.Fetch < 0 || req.From < 0 {
-		return false
-	}
-	switch m := req.Message.(type) {
-	case agree.Read:
-		return true
-	case agree.Prepare:
-	case agree.Fast:
-		if m.New.IsZero() {
-			return false
-		}
-	case agree.Accept:
-		if m.Version.IsZero() || m.Base.Itself && !m.Base.Version.IsZero() {
-			return false
-		}
-	case agree.Learn:
-		if m.Version.IsZero() {
-			return false
-		}
-	default:
-		return false
-	}
-	return req.Enabler != nil && req.Lease != nil && len(req.Ancestors) <= storage.MaxAncestors && len(req.Placement) <= storage.MaxPlacement
 }
 
 // look answers a Read.
