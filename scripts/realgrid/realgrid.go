@@ -13,6 +13,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
+
+	"lafs/scripts/daemon"
 )
 
 // Options say what grid to run.
@@ -88,7 +90,7 @@ func Start(ctx context.Context, o Options) (*Grid, error) {
 
 // AwaitServers returns when the node knows so many storage servers.
 func (p *Process) AwaitServers(ctx context.Context, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, daemon.StartTimeout)
 	defer cancel()
 	for {
 		out, err := p.Lafs(ctx, nil, "status", "--json")
