@@ -47,8 +47,11 @@ func (a *app) addAlias(arg, cap string) error {
 	if err != nil {
 		return fmt.Errorf("add-alias: %w", err)
 	}
+	if err := a.needNode(); err != nil {
+		return fmt.Errorf("add-alias: %w", err)
+	}
 	if err := a.aliasFile().add(name, dir.Reveal()); err != nil {
-		return err
+		return fmt.Errorf("add-alias: %w", err)
 	}
 	return a.say("Alias '%s' added", shown(name))
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lafs/node"
 	"lafs/node/durable"
 	"lafs/shares/caps"
 )
@@ -27,6 +28,25 @@ const maxAliases = 16 << 20
 type aliasFile struct{ private string }
 
 func (a *app) aliasFile() aliasFile { return aliasFile{filepath.Join(a.dir, "private")} }
+
+// aliases returns the caps of the node's aliases by their names.
+func (a *app) aliases() (map[string]string, error) {
+	if err := a.needNode(); err != nil {
+		return nil, err
+	}
+	return a.aliasFile().load()
+}
+
+// needNode fails where the directory is not there, or not this user's.
+func (a *app) needNode() error {
+	if _, err := os.Stat(a.dir); errors.Is(err, fs.ErrNotExist) {
+		return noNode(node.Dir(a.dir))
+	}
+	if _, err := os.Stat(a.aliasFile().private); errors.Is(err, fs.ErrPermission) {
+		return foreignNode(node.Dir(a.dir))
+	}
+	return nil
+}
 
 func (f aliasFile) path() string { return filepath.Join(f.private, "aliases") }
 

@@ -41,7 +41,7 @@ whose lafs add-alias --cap-file reads it.`,
 }
 
 func (a *app) listAliases(o listAliasesOptions, only []string) error {
-	all, err := a.aliasFile().load()
+	all, err := a.aliases()
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"lafs/node"
 )
 
 // A place is somewhere on the grid: a cap, and names below it. The cap is a
@@ -229,9 +227,6 @@ func (f *finder) belowDefault(path string) (place, error) {
 	}
 	cap, ok := f.aliases[defaultAlias]
 	if !ok {
-		if _, err := os.Stat(f.a.dir); errors.Is(err, os.ErrNotExist) {
-			return place{}, noNode(node.Dir(f.a.dir))
-		}
 		return place{}, errNoDefault
 	}
 	return f.below(cap, defaultAlias+":", path)
@@ -239,7 +234,7 @@ func (f *finder) belowDefault(path string) (place, error) {
 
 func (f *finder) loadAliases() (err error) {
 	if f.aliases == nil {
-		f.aliases, err = f.a.aliasFile().load()
+		f.aliases, err = f.a.aliases()
 	}
 	return err
 }

@@ -78,7 +78,7 @@ func (n *runningNode) send(ctx context.Context, method, path string, body io.Rea
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 		return nil, n.absent()
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("the node in %s belongs to another user", n.dir)
+		return nil, foreignNode(n.dir)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return nil, errBrokeOff
 	case err != nil:
@@ -101,6 +101,11 @@ func (n *runningNode) absent() error {
 // noNode is the error of a directory without a node.
 func noNode(dir node.Dir) error {
 	return fmt.Errorf("there is no node in %s; lafs create-client makes one, -d names another directory", dir)
+}
+
+// foreignNode is the error of a directory that this user cannot look into.
+func foreignNode(dir node.Dir) error {
+	return fmt.Errorf("the node in %s belongs to another user", dir)
 }
 
 // maxErrorText bounds what is shown of an answer that is an error.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"lafs/node"
@@ -57,6 +59,9 @@ within five seconds: the first time may take a minute.`,
 
 func (a *app) tahoeServersYAML() error {
 	cfg, err := node.Load(a.dir)
+	if errors.Is(err, node.ErrNoNode) {
+		return noNode(node.Dir(a.dir))
+	}
 	if err != nil {
 		return err
 	}
