@@ -82,10 +82,27 @@ func refuseUsed(d Dir) error {
 		return fmt.Errorf("look at node directory: %w", err)
 	case slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == filepath.Base(d.ConfigFile()) }):
 		return fmt.Errorf("there is a node in %s already; start that one, or name another directory", d)
-	case len(entries) > 0:
+	case len(entries) > 0 && !d.begunOnly(entries):
 		return fmt.Errorf("the directory %s is not empty: name one that is, or one that does not exist", d)
 	}
 	return nil
+}
+
+// begunOnly says that a directory with these entries holds what a Create that
+// failed at once, as on a full disk, leaves, and nothing else.
+func (d Dir) begunOnly(entries []fs.DirEntry) bool {
+	for _, e := range entries {
+		switch e.Name() {
+		case filepath.Base(d.format()):
+		case "private":
+			if inside, err := os.ReadDir(d.path("private")); err != nil || len(inside) > 0 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // configText writes tahoe.cfg, in which a person will look for what can be

@@ -387,3 +387,42 @@ func TestHoldAfterCrash(t *testing.T) {
 		t.Errorf("Hold of a live node's directory: got %v, want ErrRunning", err)
 	}
 }
+
+// A Create that failed at once, as on a full disk, can be done again; what it
+// did not leave is not touched.
+func TestCreateAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		files []string
+		again bool
+	}{
+		{"directories", []string{"private/"}, true},
+		{"and the format", []string{"private/", "lafs.format"}, true},
+		{"somebody's introducers", []string{"private/introducers.yaml", "lafs.format"}, false},
+		{"a key", []string{"private/secret"}, false},
+		{"aliases", []string{"private/aliases", "lafs.format"}, false},
+		{"another file", []string{"private/", "notes"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "node")
+			for _, f := range tt.files {
+				if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(f)), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if strings.HasSuffix(f, "/") {
+					continue
+				}
+				if err := os.WriteFile(filepath.Join(dir, f), []byte("1\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_, err := node.Create(dir, node.CreateOptions{})
+			if tt.again && err != nil {
+				t.Errorf("Create: %v", err)
+			}
+			if !tt.again && (err == nil || !strings.Contains(err.Error(), "is not empty")) {
+				t.Errorf("Create: got %v, want a refusal", err)
+			}
+		})
+	}
+}

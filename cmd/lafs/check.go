@@ -147,6 +147,9 @@ func (r *checkResult) text(repair bool) string {
 	for _, s := range c.Results.Corrupt {
 		fmt.Fprintf(&b, "  %s\n", printable(fmt.Sprintf("server %v, SI %v, shnum %v", s[0], s[1], s[2])))
 	}
+	if !repair && !c.Results.Healthy {
+		b.WriteString(" with --repair the shares that are missing are made again\n")
+	}
 	if repair && r.Attempted {
 		outcome := "failed"
 		if r.Successful {

@@ -108,7 +108,7 @@ func nodeLine(s *node.Status) string {
 		text += ", " + printable(s.Nickname)
 	}
 	if s.Role == "client" {
-		text += fmt.Sprintf(", files are %d of %d, on at least %d servers", s.Needed, s.Total, s.Happy)
+		text += fmt.Sprintf(", files are %d of %d, on at least %s", s.Needed, s.Total, plural(s.Happy, "server"))
 	}
 	if !s.Ready {
 		text += ", starting"

@@ -4,6 +4,7 @@
 package durable
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 )
@@ -19,9 +20,17 @@ func WriteFile(path string, data []byte, perm os.FileMode) error {
 	}
 	defer f.Abort()
 	if _, err := f.Write(data); err != nil {
-		return err
+		return of(path, err)
 	}
 	return f.Commit()
+}
+
+// of is err about the file that a person knows, not the temporary one.
+func of(path string, err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return &os.PathError{Op: pe.Op, Path: path, Err: pe.Err}
+	}
+	return err
 }
 
 // A File is written beside its final name, and takes it at Commit.
@@ -40,7 +49,7 @@ func Create(path string, perm os.FileMode) (*File, error) {
 	// more widely than at the end.
 	f, err := os.CreateTemp(filepath.Clean(dir+"."), "."+name+".tmp-*")
 	if err != nil {
-		return nil, err
+		return nil, of(path, err)
 	}
 	out := &File{File: f, path: path}
 	if err := f.Chmod(perm); err != nil {
@@ -55,11 +64,11 @@ func Create(path string, perm os.FileMode) (*File, error) {
 func (f *File) Commit() error {
 	if err := f.Sync(); err != nil {
 		f.Abort()
-		return err
+		return of(f.path, err)
 	}
 	if err := f.Close(); err != nil {
 		f.Abort()
-		return err
+		return of(f.path, err)
 	}
 	if err := Rename(f.Name(), f.path); err != nil {
 		f.Abort()

@@ -1,6 +1,8 @@
 package durable_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -91,5 +93,14 @@ func TestMkdir(t *testing.T) {
 		if err := durable.Mkdir(p, 0o700); err == nil {
 			t.Errorf("Mkdir where a file is: got nil")
 		}
+	}
+}
+
+// What goes wrong is told of the file that was asked for.
+func TestErrorNamesTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none", "file")
+	err := durable.WriteFile(path, []byte("x"), 0o600)
+	if pe, ok := errors.AsType[*os.PathError](err); !ok || pe.Path != path || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("WriteFile: got %v, want that %s cannot be made", err, path)
 	}
 }
