@@ -27,6 +27,12 @@ func (a *app) createNode() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create-node [DIR]",
 		Short: "Make the directory of a storage server that is a client too",
+		Long: `Make the directory of a storage server, with its keys. Whoever learns of it from
+the introducer may store on it, until no more than --reserved-space is left free
+on its disk; lafs storage grant and revoke change who may, and how much.
+
+It is a client too, whose own files go by the --shares numbers: see lafs
+create-client --help.`,
 		Example: `  lafs create-node --introducer-file introducer.furl
   lafs -d /srv/lafs create-node --introducer-file introducer.furl --storage-dir /big --reserved-space 50G`,
 		Args: cobra.MaximumNArgs(1),
@@ -38,7 +44,7 @@ func (a *app) createNode() *cobra.Command {
 	a.clientFlags(cmd, &o)
 	cmd.Flags().BoolVar(&noStorage, "no-storage", false, "make a client only")
 	cmd.Flags().StringVar(&o.StorageDir, "storage-dir", "", "where shares are kept (default: storage in the node's directory)")
-	cmd.Flags().StringVar(&o.reserved, "reserved-space", "1G", "space to leave free on that disk")
+	cmd.Flags().StringVar(&o.reserved, "reserved-space", "1G", "space to leave free on that disk; 1G is 10^9 bytes, 1GiB 2^30")
 	return cmd
 }
 
@@ -48,6 +54,11 @@ func (a *app) createClient() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create-client [DIR]",
 		Short: "Make the directory of a client",
+		Long: `Make the directory of a client, with its keys. Any k (--shares-needed) of the N
+shares of a file (--shares-total) rebuild it, and a put fails unless it reaches
+--shares-happy servers: in a grid of fewer than seven, give a smaller number. These
+can be changed in the directory's tahoe.cfg, for files that are put from then on;
+private/introducers.yaml has the introducers.`,
 		Example: `  lafs create-client --introducer-file subscriber.furl
   lafs -d ~/.lafs create-client --introducer-file subscriber.furl --shares-needed 3 --shares-happy 5 --shares-total 10`,
 		Args: cobra.MaximumNArgs(1),

@@ -108,7 +108,7 @@ type finder struct {
 func (a *app) finder(cmd *cobra.Command) *finder {
 	f := &finder{a: a}
 	cmd.Flags().StringVar(&f.dirCap, "dir-cap", "", "the directory where paths without an alias begin")
-	cmd.Flags().StringVar(&f.capFile, "cap-file", "", "the same, or what is meant itself: read its cap from this file; - is standard input")
+	cmd.Flags().StringVar(&f.capFile, "cap-file", "", "read the cap of what is meant, or of where paths without an alias begin, from this file; - is standard input")
 	cmd.MarkFlagsMutuallyExclusive("dir-cap", "cap-file")
 	return f
 }

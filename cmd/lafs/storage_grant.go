@@ -40,7 +40,7 @@ at once, on a running node too.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.grant(cmd.Context(), args[0], o) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.quota, "quota", "", "the most that it may take of the disk, such as 10G")
+	f.StringVar(&o.quota, "quota", "", "the most that it may take of the disk, such as 10G (10^10 bytes) or 10GiB")
 	f.BoolVar(&o.noQuota, "no-quota", false, "no quota but the disk's space")
 	f.BoolVar(&o.renew, "new-secret", false, "give it another secret; the old one is refused from then on")
 	f.BoolVar(&o.asJSON, "json", false, "as JSON, for programs")
