@@ -180,6 +180,7 @@ type Grid struct {
 	closed  bool                                // guarded by mu
 	uploads map[caps.StorageIndex]chan struct{} // guarded by mu; one upload at a time for a file
 	paces   map[string]*pace                    // guarded by mu; by server id
+	late    map[string]bool                     // guarded by mu; late servers by id, and whether one is being looked for
 }
 
 // New returns a Grid that works with cfg. It does no I/O. Close it.
@@ -194,6 +195,7 @@ func New(cfg Config) (*Grid, error) {
 		repairs: make(chan struct{}, 1),
 		uploads: make(map[caps.StorageIndex]chan struct{}),
 		paces:   make(map[string]*pace),
+		late:    make(map[string]bool),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g, nil

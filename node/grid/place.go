@@ -53,6 +53,7 @@ type candidate struct {
 	lease    *storage.LeaseSecrets
 	answered bool         // it has answered our first question
 	open     bool         // it may take more shares
+	waived   bool         // it is late, and the upload does without it
 	failures int          // failed questions and sendings
 	lastErr  error        // the last failure
 	has      map[int]bool // shares it holds whole
@@ -88,7 +89,7 @@ func (c *candidate) known() placement.Server {
 	return placement.Server{
 		Has:   slices.Collect(maps.Keys(c.has)),
 		Ready: slices.Collect(maps.Keys(c.ready)),
-		Open:  c.open && c.failures < giveUpAfter,
+		Open:  c.open && !c.waived && c.failures < giveUpAfter,
 		Not:   slices.Collect(maps.Keys(c.not)),
 	}
 }
@@ -145,7 +146,7 @@ func (u *upload) place(ctx context.Context) (placement.Layout, error) {
 		lay := u.plan()
 		questions := u.unready(lay)
 		for i, c := range u.cands[:u.asked] {
-			if _, ok := questions[i]; !ok && !c.answered && c.failures == 0 {
+			if _, ok := questions[i]; !ok && !c.answered && c.failures == 0 && !c.waived {
 				questions[i] = nil // only: what do you hold?
 			}
 		}
@@ -158,6 +159,7 @@ func (u *upload) place(ctx context.Context) (placement.Layout, error) {
 			return lay, nil
 		case u.asked < len(u.cands):
 			u.asked = min(len(u.cands), u.asked+2*u.opts.Total)
+		case u.unwaive():
 		default:
 			if u.outLasts(func(d time.Duration) bool { return pause(ctx, d) }) {
 				continue
@@ -239,6 +241,7 @@ func (u *upload) ask(ctx context.Context, questions map[int][]storage.ShareNumbe
 			}
 		case <-grace:
 			for i := range pending {
+				u.g.noteLate(u.cands[i].server, errSlow)
 				u.failed(u.cands[i], errSlow)
 			}
 			return nil
@@ -269,6 +272,7 @@ func (u *upload) enough(pending map[int][]storage.ShareNumber) bool {
 // more.
 func (u *upload) note(a answer) {
 	c := u.cands[a.index]
+	u.g.noteLate(c.server, a.err)
 	if a.err != nil {
 		u.failed(c, a.err)
 		return

@@ -101,6 +101,7 @@ func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*Upl
 	}
 	u := g.newUpload(enc.StorageIndex(), enc.ShareSize(), opts)
 	u.src, u.params, u.key, u.resumable = src, params, key, g.cfg.Convergence != nil
+	u.waive()
 	if opts.Rest != nil {
 		return g.uploadAndRest(ctx, u, enc, unlock)
 	}
