@@ -90,5 +90,9 @@ func (n *Node) networkError() error {
 			text += ", " + more
 		}
 	}
-	return fmt.Errorf("%w (%s)", onion.ErrTorDown, text)
+	err := fmt.Errorf("%w (%s)", onion.ErrTorDown, text)
+	if !n.isReady.Load() {
+		err = fmt.Errorf("the node is still starting: %w", err)
+	}
+	return err
 }
