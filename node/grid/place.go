@@ -192,9 +192,9 @@ const (
 	// askTimeout is for a request without much of a body. A cold onion
 	// service takes up to 10 s to reach, with retries several times that.
 	askTimeout = 60 * time.Second
-	// Stragglers are waited for as long again as the others took, twice,
-	// within these bounds: the lower is several warm trips, the upper a cold
-	// start that had to try twice.
+	// Stragglers are waited for as long again as the others took, within these
+	// bounds: the lower is several warm trips, the upper a cold start that had
+	// to try twice.
 	minGrace = 2 * time.Second
 	maxGrace = 15 * time.Second
 )
@@ -237,7 +237,7 @@ func (u *upload) ask(ctx context.Context, questions map[int][]storage.ShareNumbe
 			u.note(a)
 			u.tellHappy(nil)
 			if grace == nil && u.enough(pending) {
-				grace = time.After(min(max(2*time.Since(started), minGrace), maxGrace))
+				grace = time.After(min(max(time.Since(started), minGrace), maxGrace))
 			}
 		case <-grace:
 			for i := range pending {
