@@ -24,7 +24,8 @@ func (a *app) getCommand() *cobra.Command {
 		Short: "Read a file by its path or cap",
 		Long: `Read a file by its path or its cap into FILE, or to standard output. FILE
 appears, readable by you only, when it is whole. What an interrupted get has read of
-a file that cannot change stays in FILE.part, and the same command goes on from there.
+a file that cannot change stays in FILE.part, and the same command goes on from there,
+but on disks where every file is everybody's to write.
 
 A cap on the command line can be read by every program that you run, and stays
 in the shell's history. With - it is read from standard input, with --cap-file
@@ -143,6 +144,9 @@ func (a *app) getFile(ctx context.Context, p place, dst string, fresh bool) erro
 	m := a.meter("asking", 0)
 	defer m.end()
 	out, err := openPart(dst, fresh)
+	if errors.Is(err, errNoModes) {
+		return a.getWhole(ctx, p, dst)
+	}
 	if err != nil {
 		return err
 	}
@@ -169,6 +173,25 @@ func (a *app) getFile(ctx context.Context, p place, dst string, fresh bool) erro
 		summary(a.stderr, "read", out.size-out.begun, time.Since(start))
 	}
 	return nil
+}
+
+// getWhole writes the file to dst where no part can be kept.
+func (a *app) getWhole(ctx context.Context, p place, dst string) error {
+	start := time.Now()
+	m := a.meter("asking", 0)
+	defer m.end()
+	resp, err := a.open(ctx, p, 0)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	m.set("reading", 0, resp.ContentLength)
+	n, err := newFile(dst, func(w io.Writer) (int64, error) { return receive(ctx, m.writer(w), resp.Body) })
+	m.end()
+	if err == nil && !a.quiet {
+		summary(a.stderr, "read", n, time.Since(start))
+	}
+	return err
 }
 
 // open asks the node for the bytes of a file from some byte on. The caller

@@ -103,6 +103,10 @@ func (p *part) open(fresh bool) (bool, error) {
 		if err := p.writeState(); err != nil {
 			return false, err
 		}
+		if there, err := ours(p.statePath()); there && errors.Is(err, errForeign) {
+			os.Remove(p.statePath())
+			return false, errNoModes
+		}
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -123,6 +127,8 @@ func (p *part) open(fresh bool) (bool, error) {
 		}
 		if !onlyOurs(mine) { // it was put there in between
 			err = errForeign
+		} else if mine.Mode().Perm()&0o077 != 0 {
+			_ = f.Chmod(0o600) // where others may read it, that is how its place is
 		}
 	}
 	if err == nil && fresh {
@@ -141,6 +147,10 @@ func (p *part) open(fresh bool) (bool, error) {
 // others write too, it could be meant to become the beginning of ours.
 var errForeign = fmt.Errorf("%w, and was not left by a lafs get of yours; move it away, or let --no-resume replace it", fs.ErrExist)
 
+// errNoModes is a place where every file is everybody's to write, such as a
+// stick that is mounted so: who left a part there cannot be told.
+var errNoModes = errors.New("this file system keeps no permissions")
+
 // ours reports whether there is a file that only this user can have written,
 // or none; else the error is errForeign.
 func ours(path string) (there bool, err error) {
@@ -157,9 +167,11 @@ func ours(path string) (there bool, err error) {
 	return true, nil
 }
 
+// onlyOurs reports whether nobody else can have written a file. Others may
+// read all that is on file systems without permissions, as sticks have.
 func onlyOurs(st fs.FileInfo) bool {
 	owner, ok := st.Sys().(*syscall.Stat_t)
-	return ok && int(owner.Uid) == os.Geteuid() && st.Mode().IsRegular() && st.Mode().Perm()&0o077 == 0
+	return ok && int(owner.Uid) == os.Geteuid() && st.Mode().IsRegular() && st.Mode().Perm()&0o022 == 0
 }
 
 // load reads the state, hashes what should be good, and returns how much is.
