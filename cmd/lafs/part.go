@@ -167,11 +167,13 @@ func ours(path string) (there bool, err error) {
 	return true, nil
 }
 
-// onlyOurs reports whether nobody else can have written a file. Others may
-// read all that is on file systems without permissions, as sticks have.
+// onlyOurs reports whether nobody else can have written a file, and it is no
+// other one too: who links a file of ours into its place would have us cut it
+// short. Others may read all that is on file systems without permissions, as
+// sticks have.
 func onlyOurs(st fs.FileInfo) bool {
 	owner, ok := st.Sys().(*syscall.Stat_t)
-	return ok && int(owner.Uid) == os.Geteuid() && st.Mode().IsRegular() && st.Mode().Perm()&0o022 == 0
+	return ok && int(owner.Uid) == os.Geteuid() && st.Mode().IsRegular() && owner.Nlink <= 1 && st.Mode().Perm()&0o022 == 0
 }
 
 // load reads the state, hashes what should be good, and returns how much is.
