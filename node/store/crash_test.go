@@ -101,7 +101,7 @@ func uploadTwo(s *store.Store, si caps.StorageIndex, out *sync.Mutex) error {
 func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	acked := map[string]bool{}
-	for range 5 {
+	for run := range 5 {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), crashDir+"="+dir)
 		out, err := cmd.StdoutPipe()
@@ -111,7 +111,15 @@ func TestKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		kill := time.AfterFunc(time.Duration(100+rand.IntN(300))*time.Millisecond, func() { cmd.Process.Kill() })
+		// At first soon after its start, which may be before it has answered
+		// anything; then, however long a start takes here, when it has.
+		var kill *time.Timer
+		later := func() {
+			kill = time.AfterFunc(time.Duration(100+rand.IntN(300))*time.Millisecond, func() { cmd.Process.Kill() })
+		}
+		if run < 2 {
+			later()
+		}
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			line := lines.Text()
 			if why, ok := strings.CutPrefix(line, "error "); ok {
@@ -119,10 +127,15 @@ func TestKilled(t *testing.T) {
 			}
 			if share, ok := strings.CutPrefix(line, "done "); ok {
 				acked[share] = true
+				if kill == nil {
+					later()
+				}
 			}
 		}
 		cmd.Wait()
-		kill.Stop()
+		if kill != nil { // else it ended by itself, and has said why
+			kill.Stop()
+		}
 		checkAll(t, dir, acked)
 	}
 	t.Logf("%d shares acknowledged", len(acked))
