@@ -9,7 +9,7 @@ import (
 )
 
 // ErrSourceChanged is an upload whose input gave other bytes the second
-// time: fewer, or more, than it said.
+// time, or fewer, or more, than it said.
 var ErrSourceChanged = errors.New("the input changed while it was being read")
 
 // ErrDamaged is a file whose shares are whole but do not make the file that

@@ -24,6 +24,7 @@ type upload struct {
 	si        caps.StorageIndex
 	shareSize int64
 	src       Source
+	seen      *seen // what it gave before; nil: of a repair
 	params    immutable.Params
 	key       *caps.ReadKey
 	cands     []*candidate  // in permuted order

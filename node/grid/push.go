@@ -179,7 +179,10 @@ func (p *push) segment(ctx context.Context, enc *immutable.Encoder, optional boo
 			return errNoMemory
 		}
 	}
-	if err = p.in.fill(part); err == nil && h == nil {
+	if err = p.in.fill(part); err == nil {
+		err = p.u.seen.segment(p.done, part)
+	}
+	if err == nil && h == nil {
 		h, err = p.reserve(ctx, cost)
 	}
 	var blocks [][]byte

@@ -87,7 +87,8 @@ func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*Upl
 		return uploadLiteral(src, size)
 	}
 	params := immutable.Params{Needed: opts.Needed, Total: opts.Total, MaxSegmentSize: g.cfg.MaxSegmentSize}
-	key, err := g.key(ctx, src, params, opts.Progress)
+	before := newSeen()
+	key, err := g.key(ctx, src, params, before, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func (g *Grid) Upload(ctx context.Context, src Source, opts UploadOptions) (*Upl
 		return nil, err
 	}
 	u := g.newUpload(enc.StorageIndex(), enc.ShareSize(), opts)
-	u.src, u.params, u.key, u.resumable = src, params, key, g.cfg.Convergence != nil
+	u.src, u.seen, u.params, u.key, u.resumable = src, before, params, key, g.cfg.Convergence != nil
 	u.waive()
 	if opts.Rest != nil {
 		return g.uploadAndRest(ctx, u, enc, unlock)
@@ -147,8 +148,8 @@ func oneAtATime(tell func(Progress)) func(Progress) {
 }
 
 // key makes the file's key: from the content and the convergence secret, in
-// a pass of its own, or at random.
-func (g *Grid) key(ctx context.Context, src Source, p immutable.Params, progress func(Progress)) (*caps.ReadKey, error) {
+// a pass of its own, or at random. What it reads it notes in before.
+func (g *Grid) key(ctx context.Context, src Source, p immutable.Params, before *seen, progress func(Progress)) (*caps.ReadKey, error) {
 	if g.cfg.Convergence == nil {
 		return immutable.RandomKey(), nil
 	}
@@ -162,10 +163,13 @@ func (g *Grid) key(ctx context.Context, src Source, p immutable.Params, progress
 		return nil, err
 	}
 	defer in.Close()
-	buf := make([]byte, min(size, 256<<10))
-	for done := int64(0); done < size; {
+	buf := make([]byte, min(size, keyer.SegmentSize()))
+	for i, done := 0, int64(0); done < size; i++ {
 		n := min(size-done, int64(len(buf)))
 		if err := in.fill(buf[:n]); err != nil {
+			return nil, err
+		}
+		if err := before.segment(i, buf[:n]); err != nil {
 			return nil, err
 		}
 		if _, err := keyer.Write(buf[:n]); err != nil {

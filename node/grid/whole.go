@@ -62,9 +62,12 @@ func (u *upload) code(ctx context.Context, enc *immutable.Encoder) (*caps.CHK, e
 	if err := in.end(); err != nil {
 		return nil, err
 	}
-	for range enc.NumSegments() {
+	for i := range enc.NumSegments() {
 		segment := plaintext[:min(enc.SegmentSize(), int64(len(plaintext)))]
 		plaintext = plaintext[len(segment):]
+		if err := u.seen.segment(i, segment); err != nil {
+			return nil, err
+		}
 		blocks, err := enc.Encode(segment)
 		if err != nil {
 			return nil, err

@@ -46,6 +46,7 @@ func (*ConvergenceSecret) LogValue() slog.Value { return slog.StringValue("[secr
 type Keyer struct {
 	running *hashes.Convergence
 	left    int64
+	segment int64
 }
 
 // NewKeyer begins the key of a file of size bytes coded by p. The key depends
@@ -55,8 +56,12 @@ func NewKeyer(p Params, size int64, secret *ConvergenceSecret) (*Keyer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keyer{hashes.NewConvergence(secret.secret, g.needed, g.total, g.segSize), size}, nil
+	return &Keyer{hashes.NewConvergence(secret.secret, g.needed, g.total, g.segSize), size, g.segSize}, nil
 }
+
+// SegmentSize returns how much plaintext one segment of the file has; the last
+// one may have less.
+func (k *Keyer) SegmentSize() int64 { return k.segment }
 
 // Write takes the next bytes of the plaintext. It fails when they are more
 // than the file was said to have.
