@@ -56,13 +56,22 @@ func (e *Engine) object(r *caps.MutableReader) *object {
 			if len(e.objects) < maxObjects {
 				break
 			}
-			e.cached -= e.objects[old].held
-			e.objects[old].held = 0
-			delete(e.objects, old)
+			e.forget(old)
 		}
+		e.forget(si) // of another key
 		e.objects[si] = o
 	}
 	return o
+}
+
+// forget drops what is remembered of an object; who still works with it keeps
+// it, and its contents do not count any more. The caller holds mu.
+func (e *Engine) forget(si caps.StorageIndex) {
+	if o := e.objects[si]; o != nil {
+		e.cached -= o.held
+		o.held = 0
+		delete(e.objects, si)
+	}
 }
 
 // remember notes a version that is chosen, and its content, as long as there
@@ -81,6 +90,10 @@ func (e *Engine) remember(o *object, v *version, ballot agree.Ballot, sure bool)
 	o.seq, o.newest, o.ballot, o.sure, o.at = v.id.Seq, &kept, ballot, sure, time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.objects[o.si] != o {
+		o.newest, o.sure = nil, false // nobody would ever count it off
+		return
+	}
 	e.cached += int64(len(v.data)) - o.held
 	o.held = int64(len(v.data))
 	if e.cached > cachedBytes {
