@@ -27,9 +27,9 @@ type memServer struct {
 }
 
 type partial struct {
-	data   []byte
-	done   []bool
-	secret string
+	data    []byte
+	missing []storage.Range
+	secret  string
 }
 
 func newMemServer() *memServer {
@@ -82,7 +82,7 @@ func (m *memServer) Allocate(ctx context.Context, si caps.StorageIndex, shares [
 		}
 		p := m.partial[si][n]
 		if p == nil {
-			p = &partial{data: make([]byte, size), done: make([]bool, size), secret: string(upload.Bytes())}
+			p = &partial{data: make([]byte, size), missing: without([]storage.Range{{End: size}}, storage.Range{}), secret: string(upload.Bytes())}
 			m.partial[si][n] = p
 		}
 		if p.secret == string(upload.Bytes()) {
@@ -107,22 +107,8 @@ func (m *memServer) Write(ctx context.Context, si caps.StorageIndex, n storage.S
 	}
 	m.written += int64(len(data))
 	copy(p.data[offset:], data)
-	for i := range data {
-		p.done[int(offset)+i] = true
-	}
-	var missing []storage.Range
-	for i := 0; i < len(p.done); i++ {
-		if p.done[i] {
-			continue
-		}
-		j := i
-		for j < len(p.done) && !p.done[j] {
-			j++
-		}
-		missing = append(missing, storage.Range{Begin: int64(i), End: int64(j)})
-		i = j
-	}
-	if len(missing) == 0 {
+	p.missing = without(p.missing, storage.Range{Begin: offset, End: offset + int64(len(data))})
+	if len(p.missing) == 0 {
 		delete(m.partial[si], n)
 		if m.whole[si] == nil {
 			m.whole[si] = make(map[storage.ShareNumber][]byte)
@@ -133,7 +119,19 @@ func (m *memServer) Write(ctx context.Context, si caps.StorageIndex, n storage.S
 			return nil, storage.ErrUnreachable
 		}
 	}
-	return missing, nil
+	return p.missing, nil
+}
+
+// without returns the ranges without what is in x, in a slice of its own.
+func without(ranges []storage.Range, x storage.Range) (out []storage.Range) {
+	for _, r := range ranges {
+		for _, left := range []storage.Range{{Begin: r.Begin, End: min(r.End, x.Begin)}, {Begin: max(r.Begin, x.End), End: r.End}} {
+			if left.Begin < left.End {
+				out = append(out, left)
+			}
+		}
+	}
+	return out
 }
 
 func (m *memServer) Abort(ctx context.Context, si caps.StorageIndex, n storage.ShareNumber, upload *storage.UploadSecret) error {
