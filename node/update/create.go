@@ -3,6 +3,7 @@ package update
 import (
 	"context"
 	"errors"
+	"time"
 
 	"lafs/shares/agree"
 	"lafs/shares/caps"
@@ -92,7 +93,7 @@ func (e *Engine) create(ctx context.Context, key *mutable.Key, format mutable.Fo
 		return nil, &NotDoneError{ErrExists}
 	}
 	o.setKey(key)
-	e.remember(o, &version{}, agree.Ballot{}, true)
+	e.remember(o, &version{}, agree.Ballot{}, true, time.Time{})
 	return w, e.change(ctx, w, func(old *version) ([]byte, error) {
 		if !old.id.IsZero() {
 			return nil, &NotDoneError{ErrExists}

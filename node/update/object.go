@@ -30,7 +30,11 @@ type object struct {
 	ballot agree.Ballot
 	sure   bool
 	at     time.Time // when newest was seen to be chosen; guarded by mu
-	held   int64     // guarded by the engine's mu; bytes of content remembered
+	// asked is when the servers were asked whose answers showed newest: it was
+	// the newest at some moment since. guarded by mu.
+	asked time.Time
+	news  chan struct{} // guarded by mu; closed when newest changes; nil if nobody waits
+	held  int64         // guarded by the engine's mu; bytes of content remembered
 
 	queue   []*change // guarded by mu; what waits for the next version
 	running bool      // guarded by mu
@@ -75,8 +79,8 @@ func (e *Engine) forget(si caps.StorageIndex) {
 }
 
 // remember notes a version that is chosen, and its content, as long as there
-// is room.
-func (e *Engine) remember(o *object, v *version, ballot agree.Ballot, sure bool) {
+// is room. asked is when the servers were asked whose answers showed it.
+func (e *Engine) remember(o *object, v *version, ballot agree.Ballot, sure bool, asked time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if v.id.Seq < o.seq {
@@ -87,7 +91,11 @@ func (e *Engine) remember(o *object, v *version, ballot agree.Ballot, sure bool)
 	}
 	kept := *v
 	kept.shares = nil
-	o.seq, o.newest, o.ballot, o.sure, o.at = v.id.Seq, &kept, ballot, sure, time.Now()
+	o.seq, o.newest, o.ballot, o.sure, o.at, o.asked = v.id.Seq, &kept, ballot, sure, time.Now(), asked
+	if o.news != nil {
+		close(o.news)
+		o.news = nil
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.objects[o.si] != o {
@@ -121,6 +129,20 @@ func (o *object) remembered(id agree.VersionID) *version {
 	}
 	v := *o.newest
 	return &v
+}
+
+// since returns the version that was the newest at some moment since t, if
+// this engine has seen one. Else the channel is closed when there is news.
+func (o *object) since(t time.Time) (agree.VersionID, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.newest != nil && !o.newest.partial && o.asked.After(t) {
+		return o.newest.id, nil
+	}
+	if o.news == nil {
+		o.news = make(chan struct{})
+	}
+	return agree.VersionID{}, o.news
 }
 
 // known returns the newest version if it may still be that, for a write in

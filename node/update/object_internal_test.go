@@ -2,6 +2,7 @@ package update
 
 import (
 	"testing"
+	"time"
 
 	"lafs/shares/agree"
 	"lafs/shares/caps"
@@ -25,7 +26,7 @@ func TestForgottenContents(t *testing.T) {
 	}
 	for range 3 {
 		o := e.object(first)
-		e.remember(o, v, agree.Ballot{}, true)
+		e.remember(o, v, agree.Ballot{}, true, time.Time{})
 		if e.cached != 1<<20 || held() != e.cached || o.remembered(v.id) == nil {
 			t.Fatalf("remember: %d bytes count, %d are held", e.cached, held())
 		}
@@ -35,7 +36,7 @@ func TestForgottenContents(t *testing.T) {
 			t.Fatalf("another object in its place: %d bytes count, none are held", e.cached)
 		}
 		// An operation on the first one ends now.
-		e.remember(o, v, agree.Ballot{}, true)
+		e.remember(o, v, agree.Ballot{}, true, time.Time{})
 		if e.cached != held() {
 			t.Fatalf("remember, of what was forgotten: %d bytes count, %d are held", e.cached, held())
 		}

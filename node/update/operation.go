@@ -66,6 +66,7 @@ type operation struct {
 	contended    bool         // another writer was met
 	outdated     bool         // servers speak of a newer placement list than l
 	round        time.Duration
+	asked        time.Time // when the step under way began
 	reason       error
 	finished     bool
 	barred       map[string]bool // servers, by id, that refused the write enabler
@@ -105,6 +106,7 @@ func (op *operation) run(ctx context.Context) {
 		if op.l != nil {
 			op.servers = op.e.servers(op.l)
 		}
+		op.asked = time.Now()
 		switch few := op.l != nil && op.e.trusted(op.servers) < op.l.quorums.Fast; {
 		case op.outdated:
 			op.outdated, op.base = false, nil
@@ -390,7 +392,7 @@ func (op *operation) ack(a *attempt) { op.deliver(a.results) }
 
 // chosen notes that v was chosen, in ballot b if sure, and tells the servers.
 func (op *operation) chosen(v *version, b agree.Ballot, sure bool) {
-	op.e.remember(op.o, v, b, sure)
+	op.e.remember(op.o, v, b, sure, op.asked)
 	if sure {
 		op.e.learn(op, v, b)
 	}

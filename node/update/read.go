@@ -162,6 +162,7 @@ func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version,
 	ctx, cancel := e.bound(ctx)
 	defer cancel()
 	o := e.object(r)
+	began := time.Now()
 	for try := range readTries {
 		start := time.Now()
 		fetch := int64(firstFetch)
@@ -189,7 +190,7 @@ func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version,
 			got, err := load(ctx, o, w, v, d.Version)
 			if err == nil {
 				if !got.partial {
-					e.remember(o, got, d.Ballot, d.Sure)
+					e.remember(o, got, d.Ballot, d.Sure, start)
 				}
 				return sized(got, nil)
 			}
@@ -209,7 +210,12 @@ func (e *Engine) newest(ctx context.Context, c caps.Cap, load loader) (*version,
 			}
 			break
 		}
-		e.wait(ctx, try, time.Since(start))
+		// What is being written here, or read, need not be asked for again.
+		if id := o.wait(ctx, began, e.pauseFor(try, time.Since(start))); !id.IsZero() {
+			if got, err := load(ctx, o, w, v, id); err == nil {
+				return sized(got, nil)
+			}
+		}
 	}
 	return nil, 0, ErrUndecided
 }
@@ -246,11 +252,31 @@ func (e *Engine) closedOr(err error) error {
 	return err
 }
 
-// wait is the pause before the next try: about the time that a round takes,
-// and at random up to so much for each try before.
-func (e *Engine) wait(ctx context.Context, try int, round time.Duration) bool {
+// pauseFor is the pause before the next try: about the time that a round
+// takes, and at random up to so much for each try before.
+func (e *Engine) pauseFor(try int, round time.Duration) time.Duration {
 	round = min(max(round, 20*time.Millisecond), 2*time.Second)
-	return pause(ctx, round/2+e.within(min(round<<min(try, 5), 20*time.Second)))
+	return round/2 + e.within(min(round<<min(try, 5), 20*time.Second))
+}
+
+// wait pauses for d, or until others of this engine have seen a version to be
+// the newest since began, which it then returns.
+func (o *object) wait(ctx context.Context, began time.Time, d time.Duration) agree.VersionID {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	for {
+		id, news := o.since(began)
+		if !id.IsZero() {
+			return id
+		}
+		select {
+		case <-news:
+		case <-t.C:
+			return id
+		case <-ctx.Done():
+			return id
+		}
+	}
 }
 
 // look asks all servers for the object's state and the beginnings of its

@@ -47,7 +47,7 @@ func (op *operation) slow(ctx context.Context) {
 	case v.decision.Verdict == agree.TooFew:
 		op.reason = v.reason()
 		op.starve()
-		op.e.wait(ctx, max(op.tries, op.starved), op.round)
+		pause(ctx, op.e.pauseFor(max(op.tries, op.starved), op.round))
 		return
 	}
 	if v.halfMoved() {
@@ -133,7 +133,7 @@ func (op *operation) start(ctx context.Context, v *view, d agree.Decision) bool 
 		return false
 	}
 	op.base, op.ballot, op.fresh = base, d.Ballot, true
-	op.e.remember(op.o, base, d.Ballot, true)
+	op.e.remember(op.o, base, d.Ballot, true, op.asked)
 	return true
 }
 
