@@ -121,6 +121,12 @@ func (a *app) get(ctx context.Context, p place, dst string, fresh bool) error {
 
 // getStream writes the file to out as it comes.
 func (a *app) getStream(ctx context.Context, p place, out io.Writer) error {
+	return a.getWhole(ctx, p, func(copy func(io.Writer) (int64, error)) (int64, error) { return copy(out) })
+}
+
+// getWhole reads the file from its beginning, and has write choose where it is
+// copied to.
+func (a *app) getWhole(ctx context.Context, p place, write func(copy func(io.Writer) (int64, error)) (int64, error)) error {
 	start := time.Now()
 	m := a.meter("asking", 0)
 	defer m.end()
@@ -130,7 +136,7 @@ func (a *app) getStream(ctx context.Context, p place, out io.Writer) error {
 	}
 	defer resp.Body.Close()
 	m.set("reading", 0, resp.ContentLength)
-	n, err := receive(ctx, m.writer(out), resp.Body)
+	n, err := write(func(out io.Writer) (int64, error) { return receive(ctx, m.writer(out), resp.Body) })
 	m.end()
 	if err == nil && !a.quiet {
 		summary(a.stderr, "read", n, time.Since(start))
@@ -145,7 +151,9 @@ func (a *app) getFile(ctx context.Context, p place, dst string, fresh bool) erro
 	defer m.end()
 	out, err := openPart(dst, fresh)
 	if errors.Is(err, errNoModes) {
-		return a.getWhole(ctx, p, dst)
+		// No part can be kept there.
+		m.end()
+		return a.getWhole(ctx, p, func(copy func(io.Writer) (int64, error)) (int64, error) { return newFile(dst, copy) })
 	}
 	if err != nil {
 		return err
@@ -173,25 +181,6 @@ func (a *app) getFile(ctx context.Context, p place, dst string, fresh bool) erro
 		summary(a.stderr, "read", out.size-out.begun, time.Since(start))
 	}
 	return nil
-}
-
-// getWhole writes the file to dst where no part can be kept.
-func (a *app) getWhole(ctx context.Context, p place, dst string) error {
-	start := time.Now()
-	m := a.meter("asking", 0)
-	defer m.end()
-	resp, err := a.open(ctx, p, 0)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	m.set("reading", 0, resp.ContentLength)
-	n, err := newFile(dst, func(w io.Writer) (int64, error) { return receive(ctx, m.writer(w), resp.Body) })
-	m.end()
-	if err == nil && !a.quiet {
-		summary(a.stderr, "read", n, time.Since(start))
-	}
-	return err
 }
 
 // open asks the node for the bytes of a file from some byte on. The caller

@@ -11,8 +11,8 @@ import (
 )
 
 // Only the first upload waits for a server that has gone; those after it take
-// as many trips as if it had never been, and the first after it is back uses
-// it again.
+// as many trips as if it had never been. Once it has answered again, it is used
+// again.
 func TestUploadsDoNotWaitForTheDead(t *testing.T) {
 	for name, size := range map[string]int{"small": 10_000, "large": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
